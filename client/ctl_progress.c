@@ -1,0 +1,57 @@
+#include "client/ctl_progress.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	REDRAW_MS = 200,
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void ctl_progress_init(struct ctl_progress *progress, const char *verb)
+{
+	progress->is_shown = isatty(STDERR_FILENO) == 1;
+	progress->verb = verb;
+	progress->began_ms = now_ms();
+	progress->drawn_ms = progress->began_ms;
+}
+
+void ctl_progress_update(struct ctl_progress *progress, uint64_t n_records)
+{
+	int64_t now;
+
+	if (!progress->is_shown)
+		return;
+	now = now_ms();
+	if (now - progress->drawn_ms < REDRAW_MS)
+		return;
+	progress->drawn_ms = now;
+	fprintf(stderr, "\r%" PRIu64 " records %s", n_records, progress->verb);
+}
+
+void ctl_progress_clear(struct ctl_progress *progress)
+{
+	if (progress->is_shown)
+		fputs("\r\033[K", stderr);
+}
+
+void ctl_progress_finish(struct ctl_progress *progress, uint64_t n_records)
+{
+	double seconds = (double)(now_ms() - progress->began_ms) / 1000;
+
+	ctl_progress_clear(progress);
+	fprintf(stderr, "%" PRIu64 " records %s", n_records, progress->verb);
+	if (progress->is_shown && seconds > 0)
+		fprintf(stderr, " in %.1f s (%.0f/s)", seconds,
+			(double)n_records / seconds);
+	putc('\n', stderr);
+}

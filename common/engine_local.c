@@ -1,0 +1,421 @@
+#include "common/engine_local.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "common/engine_internal.h"
+
+enum {
+	SYNC_INTERVAL_MS = 1000,
+	VALUE_MAX = 64 << 20,
+	/* rounds of one turn; what is left comes with the next wake */
+	ROUNDS_MAX = 64,
+};
+
+uint64_t local_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* ---- lists of requests ---- */
+
+void request_list_init(struct request_list *list)
+{
+	list->first = NULL;
+	list->last = &list->first;
+}
+
+void request_list_push(struct request_list *list,
+		       struct engine_request *request)
+{
+	request->next = NULL;
+	*list->last = request;
+	list->last = &request->next;
+}
+
+struct engine_request *request_list_pop(struct request_list *list)
+{
+	struct engine_request *request = list->first;
+
+	if (!request)
+		return NULL;
+	list->first = request->next;
+	if (!list->first)
+		list->last = &list->first;
+	request->next = NULL;
+	return request;
+}
+
+/* ---- one request ---- */
+
+void local_finish(struct engine_request *request, int result)
+{
+	request->result = result;
+	request->done(request);
+}
+
+static bool key_ok(const struct engine_bytes *key)
+{
+	return key->len > 0 && key->len <= ENGINE_KEY_MAX && key->data;
+}
+
+/* 0, -EINVAL, ENGINE_TOO_LARGE. */
+static int check_keys(const struct engine_request *request, size_t n_max)
+{
+	size_t i;
+
+	if (!request->keys || request->n_keys == 0)
+		return -EINVAL;
+	if (request->n_keys > n_max)
+		return ENGINE_TOO_LARGE;
+	for (i = 0; i < request->n_keys; i++) {
+		if (!key_ok(&request->keys[i]))
+			return request->keys[i].len > ENGINE_KEY_MAX ?
+				       ENGINE_TOO_LARGE :
+				       -EINVAL;
+	}
+	return 0;
+}
+
+static void begin(struct local *local, struct engine_request *request)
+{
+	int result = 0;
+
+	if (local->closing)
+		result = ENGINE_CLOSED;
+	else if (request->deadline_ms != 0 &&
+		 local_now_ms() > request->deadline_ms)
+		result = ENGINE_DEADLINE;
+	else if (request->op == ENGINE_GET || request->op == ENGINE_STAT)
+		result = check_keys(request, 1);
+	else if (request->op == ENGINE_GET_MANY)
+		result = check_keys(request, ENGINE_KEYS_MAX);
+	if (result != 0) {
+		local_finish(request, result);
+		return;
+	}
+	switch (request->op) {
+	case ENGINE_GET:
+	case ENGINE_STAT:
+		local_get(local, request);
+		return;
+	case ENGINE_GET_MANY:
+		local_get_many(local, request);
+		return;
+	case ENGINE_WRITE:
+		local_write(local, request);
+		return;
+	case ENGINE_CLEAR:
+		local_clear(local, request);
+		return;
+	case ENGINE_COUNT:
+		request->count = index_count(local->store->index);
+		local_finish(request, 0);
+		return;
+	case ENGINE_SCAN:
+		local_scan(local, request);
+		return;
+	case ENGINE_SYNC:
+		local_sync(local, request);
+		return;
+	case ENGINE_STATS:
+		local_stats(local, request);
+		return;
+	case ENGINE_N_OPS:
+		break;
+	}
+	local_finish(request, ENGINE_UNSUPPORTED);
+}
+
+static void local_submit(struct engine *engine, struct engine_request *request)
+{
+	struct local *local = (struct local *)(void *)engine;
+
+	if (request->op < ENGINE_N_OPS)
+		local->n_requests[request->op]++;
+	request->internal = NULL;
+	request_list_push(&local->submitted, request);
+}
+
+/* ---- turns ---- */
+
+static void unpark(struct local *local)
+{
+	struct engine_request *request = local->parked.first;
+
+	while (request &&
+	       (uintptr_t)request->internal <= local->done_ticket) {
+		begin(local, request_list_pop(&local->parked));
+		request = local->parked.first;
+	}
+}
+
+static void complete_round(struct local *local)
+{
+	struct log_queue done;
+
+	log_queue_init(&done);
+	engine_log_take(&local->log, &done);
+	local_complete(local, &done);
+}
+
+static void begin_round(struct local *local)
+{
+	struct request_list round = local->submitted;
+	struct engine_request *request;
+	struct log_queue done;
+
+	/* A list that is copied takes its end along. */
+	if (!round.first)
+		round.last = &round.first;
+	request_list_init(&local->submitted);
+	while ((request = request_list_pop(&round)) != NULL)
+		begin(local, request);
+	log_queue_init(&done);
+	if (local->group.first)
+		local->n_groups++;
+	engine_log_submit(&local->log, &local->group, &done);
+	local_complete(local, &done);
+}
+
+static void local_turn(struct engine *engine)
+{
+	struct local *local = (struct local *)(void *)engine;
+	int rounds = 0;
+
+	/* done may not run a turn inside a turn. */
+	if (local->in_turn)
+		return;
+	local->in_turn = true;
+	complete_round(local);
+	unpark(local);
+	do {
+		begin_round(local);
+		unpark(local);
+	} while ((local->submitted.first || local->group.first) &&
+		 ++rounds < ROUNDS_MAX);
+	if (local->submitted.first || local->group.first)
+		local->host.wake(local->host.ctx);
+	local_watch_state(local);
+	local->in_turn = false;
+}
+
+static int local_next_timeout_ms(struct engine *engine)
+{
+	(void)engine;
+	return -1;
+}
+
+static bool local_take_event(struct engine *engine, struct engine_event *event)
+{
+	struct local *local = (struct local *)(void *)engine;
+	struct event taken;
+
+	if (!events_take(&local->store->events, &taken))
+		return false;
+	event->priority = taken.priority;
+	memcpy(event->text, taken.text, sizeof(event->text));
+	return true;
+}
+
+static void local_capabilities(struct engine *engine,
+			       struct engine_capabilities *capabilities)
+{
+	const struct local *local = (const struct local *)(void *)engine;
+
+	capabilities->value_max = local->value_max;
+	capabilities->batches = true;
+	capabilities->conditions = true;
+	capabilities->default_durability = local->durability;
+}
+
+/* ---- closing ---- */
+
+static void refuse_all(struct request_list *list)
+{
+	struct engine_request *request;
+
+	while ((request = request_list_pop(list)) != NULL)
+		local_finish(request, ENGINE_CLOSED);
+}
+
+static void release(struct local *local)
+{
+	pending_deinit(&local->pending);
+	local_read_deinit(local);
+	free(local);
+}
+
+static int local_close(struct engine *engine)
+{
+	struct local *local = (struct local *)(void *)engine;
+	int result;
+
+	local->closing = true;
+	engine_log_wait(&local->log);
+	/* done of the last writes may submit more: that is refused. */
+	do {
+		complete_round(local);
+		refuse_all(&local->parked);
+		refuse_all(&local->held);
+		refuse_all(&local->submitted);
+	} while (local->submitted.first);
+	engine_log_stop(&local->log);
+	result = store_close(local->store);
+	release(local);
+	return result;
+}
+
+/* ---- opening ---- */
+
+static const struct engine_ops ops = {
+	.submit = local_submit,
+	.turn = local_turn,
+	.next_timeout_ms = local_next_timeout_ms,
+	.take_event = local_take_event,
+	.state = local_state,
+	.capabilities = local_capabilities,
+	.close = local_close,
+};
+
+static struct local *local_new(const struct engine_local_options *options,
+			       const struct engine_host *host)
+{
+	struct local *local = calloc(1, sizeof(*local));
+
+	if (!local)
+		return NULL;
+	if (pending_init(&local->pending) < 0) {
+		free(local);
+		return NULL;
+	}
+	local->engine.ops = &ops;
+	local->host = *host;
+	local->durability = options->durability ? options->durability :
+						  ENGINE_ALWAYS;
+	local->value_max = options->value_max ? options->value_max : VALUE_MAX;
+	local->next_ticket = 1;
+	request_list_init(&local->submitted);
+	request_list_init(&local->parked);
+	request_list_init(&local->held);
+	log_queue_init(&local->group);
+	if (getrandom(&local->instance, sizeof(local->instance), 0) !=
+	    (ssize_t)sizeof(local->instance))
+		local->instance = local_now_ms();
+	return local;
+}
+
+static int open_store(struct local *local,
+		      const struct engine_local_options *options,
+		      struct engine_local_error *error)
+{
+	struct store_options store_options = {
+		.dir = options->dir,
+		.io = options->io,
+		.segment_size = options->segment_size,
+		.progress = options->progress,
+		.progress_ctx = options->progress_ctx,
+	};
+	struct store_error why = { "" };
+	int result = store_open(&store_options, &local->store, &why);
+
+	if (result < 0)
+		snprintf(error->text, sizeof(error->text), "%s", why.text);
+	return result;
+}
+
+static int start_threads(struct local *local, uint64_t interval_ms)
+{
+	sigset_t all;
+	sigset_t before;
+	int result;
+
+	/* Signals are the loop's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	result = upkeep_start(local->store->upkeep);
+	if (result == 0)
+		result = engine_log_start(&local->log, &local->store->log,
+					  &local->host, interval_ms);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (result == 0)
+		upkeep_want_spare(local->store->upkeep);
+	return result;
+}
+
+int engine_local_open(const struct engine_local_options *options,
+		      const struct engine_host *host, struct engine **engine,
+		      struct engine_local_error *error)
+{
+	uint64_t interval_ms = options->sync_interval_ms ?
+				       options->sync_interval_ms :
+				       SYNC_INTERVAL_MS;
+	struct local *local = local_new(options, host);
+	int result;
+
+	if (!local) {
+		snprintf(error->text, sizeof(error->text), "out of memory");
+		return -ENOMEM;
+	}
+	result = open_store(local, options, error);
+	if (result < 0) {
+		release(local);
+		return result;
+	}
+	result = start_threads(local, interval_ms);
+	if (result < 0) {
+		snprintf(error->text, sizeof(error->text),
+			 "cannot start a thread: %s", strerror(-result));
+		store_close(local->store);
+		release(local);
+		return result;
+	}
+	*engine = &local->engine;
+	return 0;
+}
+
+const char *engine_result_text(int result)
+{
+	switch (result) {
+	case ENGINE_OK:
+		return "done";
+	case ENGINE_NOT_FOUND:
+		return "not found";
+	case ENGINE_CONDITION:
+		return "the condition was not met";
+	case ENGINE_CORRUPT:
+		return "the entry is damaged on disk";
+	case ENGINE_NOT_INTEGER:
+		return "the value is not a 64-bit decimal integer";
+	case ENGINE_OVERFLOW:
+		return "the sum does not fit 64 bits";
+	case ENGINE_UNKNOWN:
+		return "a sync failed: whether the write is there is not "
+		       "known";
+	case ENGINE_READ_ONLY:
+		return "the store is read-only after a failed sync: check "
+		       "the disk, then restart getmed";
+	case ENGINE_DEADLINE:
+		return "not begun before its deadline";
+	case ENGINE_UNSUPPORTED:
+		return "not supported";
+	case ENGINE_TOO_LARGE:
+		return "too large";
+	case ENGINE_BAD_CURSOR:
+		return "not a cursor of this run of the daemon";
+	case ENGINE_CLOSED:
+		return "the daemon is stopping";
+	case -ENOSPC:
+		return "the disk is full: free some room; deletes still work";
+	default:
+		return result < 0 ? strerror(-result) : "unknown result";
+	}
+}

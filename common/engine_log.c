@@ -1,0 +1,223 @@
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/engine_internal.h"
+
+enum {
+	/* a group up to this many bytes may be written by the loop itself */
+	INLINE_LEN_MAX = 64 << 10,
+};
+
+void log_queue_init(struct log_queue *queue)
+{
+	memset(queue, 0, sizeof(*queue));
+	queue->last = &queue->first;
+}
+
+void log_queue_push(struct log_queue *queue, struct log_record *record)
+{
+	record->next = NULL;
+	*queue->last = record;
+	queue->last = &record->next;
+	queue->n++;
+	queue->len += record->len;
+}
+
+void log_queue_append(struct log_queue *queue, struct log_queue *from)
+{
+	if (from->first) {
+		*queue->last = from->first;
+		queue->last = from->last;
+		queue->n += from->n;
+		queue->len += from->len;
+		queue->sync = queue->sync || from->sync;
+		queue->interval = queue->interval || from->interval;
+	}
+	log_queue_init(from);
+}
+
+/* Writes one group; not under the lock, but busy. */
+static void run_group(struct engine_log *elog, const struct log_queue *group)
+{
+	log_commit(elog->log, group->first, group->sync);
+}
+
+/* After a group, under the lock: when the next sync by itself is due. */
+static void note_due(struct engine_log *elog, bool interval)
+{
+	if (!log_is_dirty(elog->log) || elog->log->read_only)
+		elog->sync_due_ms = 0;
+	else if (interval && elog->sync_due_ms == 0)
+		elog->sync_due_ms = local_now_ms() + elog->interval_ms;
+}
+
+static void run_queue(struct engine_log *elog)
+{
+	struct log_queue group;
+
+	log_queue_init(&group);
+	log_queue_append(&group, &elog->queue);
+	log_queue_init(&elog->queue);
+	elog->busy = true;
+	pthread_mutex_unlock(&elog->lock);
+	run_group(elog, &group);
+	pthread_mutex_lock(&elog->lock);
+	elog->busy = false;
+	note_due(elog, group.interval);
+	log_queue_append(&elog->done, &group);
+	elog->host->wake(elog->host->ctx);
+	pthread_cond_broadcast(&elog->idle);
+}
+
+static bool sync_is_due(const struct engine_log *elog)
+{
+	return elog->sync_due_ms != 0 && local_now_ms() >= elog->sync_due_ms;
+}
+
+static void run_sync(struct engine_log *elog)
+{
+	int result;
+
+	elog->busy = true;
+	pthread_mutex_unlock(&elog->lock);
+	result = log_sync(elog->log);
+	pthread_mutex_lock(&elog->lock);
+	elog->busy = false;
+	note_due(elog, false);
+	/* A failure is a change of state that the loop wants to tell. */
+	if (result != 0)
+		elog->host->wake(elog->host->ctx);
+	pthread_cond_broadcast(&elog->idle);
+}
+
+static void wait_for_work(struct engine_log *elog)
+{
+	struct timespec until;
+
+	if (elog->sync_due_ms == 0) {
+		pthread_cond_wait(&elog->work, &elog->lock);
+		return;
+	}
+	until.tv_sec = (time_t)(elog->sync_due_ms / 1000);
+	until.tv_nsec = (long)(elog->sync_due_ms % 1000) * 1000000;
+	pthread_cond_timedwait(&elog->work, &elog->lock, &until);
+}
+
+static void *thread_main(void *arg)
+{
+	struct engine_log *elog = arg;
+
+	pthread_mutex_lock(&elog->lock);
+	for (;;) {
+		if (elog->busy)
+			pthread_cond_wait(&elog->idle, &elog->lock);
+		else if (elog->queue.first)
+			run_queue(elog);
+		else if (sync_is_due(elog))
+			run_sync(elog);
+		else if (elog->stop)
+			break;
+		else
+			wait_for_work(elog);
+	}
+	pthread_mutex_unlock(&elog->lock);
+	return NULL;
+}
+
+static void cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+int engine_log_start(struct engine_log *elog, struct log *log,
+		     const struct engine_host *host, uint64_t interval_ms)
+{
+	int result;
+
+	memset(elog, 0, sizeof(*elog));
+	pthread_mutex_init(&elog->lock, NULL);
+	cond_init(&elog->work);
+	cond_init(&elog->idle);
+	log_queue_init(&elog->queue);
+	log_queue_init(&elog->done);
+	elog->log = log;
+	elog->host = host;
+	elog->interval_ms = interval_ms;
+	result = pthread_create(&elog->thread, NULL, thread_main, elog);
+	elog->started = result == 0;
+	return -result;
+}
+
+void engine_log_stop(struct engine_log *elog)
+{
+	if (!elog->started)
+		return;
+	pthread_mutex_lock(&elog->lock);
+	elog->stop = true;
+	pthread_cond_signal(&elog->work);
+	pthread_mutex_unlock(&elog->lock);
+	pthread_join(elog->thread, NULL);
+	pthread_cond_destroy(&elog->work);
+	pthread_cond_destroy(&elog->idle);
+	pthread_mutex_destroy(&elog->lock);
+	elog->started = false;
+}
+
+/* Whether the loop may write GROUP itself. */
+static bool may_inline(const struct engine_log *elog,
+		       const struct log_queue *group)
+{
+	return !group->sync && group->len <= INLINE_LEN_MAX && !elog->busy &&
+	       !elog->queue.first && !elog->done.first &&
+	       log_has_room(elog->log, group->len);
+}
+
+void engine_log_submit(struct engine_log *elog, struct log_queue *group,
+		       struct log_queue *done)
+{
+	uint64_t due_before;
+
+	if (!group->first)
+		return;
+	pthread_mutex_lock(&elog->lock);
+	if (!may_inline(elog, group)) {
+		log_queue_append(&elog->queue, group);
+		pthread_cond_signal(&elog->work);
+		pthread_mutex_unlock(&elog->lock);
+		return;
+	}
+	elog->busy = true;
+	pthread_mutex_unlock(&elog->lock);
+	run_group(elog, group);
+	pthread_mutex_lock(&elog->lock);
+	elog->busy = false;
+	due_before = elog->sync_due_ms;
+	note_due(elog, group->interval);
+	if (elog->sync_due_ms != due_before)
+		pthread_cond_signal(&elog->work);
+	pthread_cond_broadcast(&elog->idle);
+	pthread_mutex_unlock(&elog->lock);
+	log_queue_append(done, group);
+}
+
+void engine_log_take(struct engine_log *elog, struct log_queue *done)
+{
+	pthread_mutex_lock(&elog->lock);
+	log_queue_append(done, &elog->done);
+	pthread_mutex_unlock(&elog->lock);
+}
+
+void engine_log_wait(struct engine_log *elog)
+{
+	pthread_mutex_lock(&elog->lock);
+	while (elog->queue.first || elog->busy)
+		pthread_cond_wait(&elog->idle, &elog->lock);
+	pthread_mutex_unlock(&elog->lock);
+}

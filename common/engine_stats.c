@@ -1,0 +1,176 @@
+#include <errno.h>
+#include <string.h>
+
+#include "common/engine_internal.h"
+
+static enum engine_state current_state(const struct local *local)
+{
+	const struct store *store = local->store;
+
+	if (store->log.read_only)
+		return ENGINE_STATE_READ_ONLY;
+	if (store_is_full(store))
+		return ENGINE_STATE_FULL;
+	if (store->opened.damaged_entries > 0)
+		return ENGINE_STATE_DAMAGED;
+	return ENGINE_STATE_OK;
+}
+
+static const char *state_name(enum engine_state state)
+{
+	switch (state) {
+	case ENGINE_STATE_OK:
+		return "ok";
+	case ENGINE_STATE_FULL:
+		return "full";
+	case ENGINE_STATE_READ_ONLY:
+		return "read-only";
+	case ENGINE_STATE_DAMAGED:
+		return "damaged";
+	}
+	return "unknown";
+}
+
+static const char *state_text(enum engine_state state)
+{
+	switch (state) {
+	case ENGINE_STATE_OK:
+		return "serving";
+	case ENGINE_STATE_FULL:
+		return "the disk is full: puts are refused, reads and deletes "
+		       "go on; free some room and writing resumes by itself";
+	case ENGINE_STATE_READ_ONLY:
+		return "a sync failed: the store takes no writes; check the "
+		       "disk, then restart getmed";
+	case ENGINE_STATE_DAMAGED:
+		return "serving; damage was found when the store was opened: "
+		       "some entries are lost, see the log";
+	}
+	return "";
+}
+
+enum engine_state local_state(struct engine *engine, const char **text)
+{
+	const struct local *local = (const struct local *)(void *)engine;
+	enum engine_state state = current_state(local);
+
+	if (text)
+		*text = state_text(state);
+	return state;
+}
+
+void local_watch_state(struct local *local)
+{
+	enum engine_state state = current_state(local);
+	enum engine_state last = local->last_state;
+
+	if (state == last)
+		return;
+	local->last_state = state;
+	if (last == ENGINE_STATE_FULL && state != ENGINE_STATE_READ_ONLY)
+		events_add(&local->store->events, EVENT_NOTICE,
+			   "there is room again: writing resumes");
+	else
+		events_add(&local->store->events,
+			   state == ENGINE_STATE_READ_ONLY ? EVENT_ERROR :
+							     EVENT_WARNING,
+			   "%s", state_text(state));
+}
+
+/* ---- rows ---- */
+
+struct rows {
+	struct engine_stat *next;
+	size_t n;
+};
+
+static void row(struct rows *rows, enum engine_stat_kind kind,
+		const char *name, const char *help, uint64_t value)
+{
+	if (rows->n == ENGINE_N_STATS)
+		return;
+	*rows->next++ = (struct engine_stat){
+		.name = name,
+		.help = help,
+		.kind = kind,
+		.value = value,
+	};
+	rows->n++;
+}
+
+static void counter(struct rows *rows, const char *name, const char *help,
+		    uint64_t value)
+{
+	row(rows, ENGINE_STAT_COUNTER, name, help, value);
+}
+
+static void gauge(struct rows *rows, const char *name, const char *help,
+		  uint64_t value)
+{
+	row(rows, ENGINE_STAT_GAUGE, name, help, value);
+}
+
+static void store_rows(struct rows *rows, const struct store_stats *stats)
+{
+	gauge(rows, "keys", "Keys not yet removed", stats->keys);
+	gauge(rows, "segments", "Segment files", stats->segments);
+	gauge(rows, "live_bytes", "Bytes of current entries",
+	      stats->live_bytes);
+	gauge(rows, "dead_bytes", "Bytes of superseded entries and tombstones",
+	      stats->dead_bytes);
+	gauge(rows, "disk_bytes", "Bytes of entries in all segments",
+	      stats->disk_bytes);
+	gauge(rows, "index_bytes", "Memory of the index", stats->index_bytes);
+	gauge(rows, "last_sequence", "Sequence number of the last write",
+	      stats->last_sequence);
+	counter(rows, "bytes_written", "Bytes written to the log",
+		stats->bytes_written);
+	counter(rows, "syncs", "Syncs of files", stats->syncs);
+	counter(rows, "segment_rolls", "Segments filled", stats->rolls);
+	counter(rows, "corrupt_reads", "Reads that met a damaged entry",
+		stats->corrupt_reads);
+	counter(rows, "write_errors", "Failed writes to the log",
+		stats->write_errors);
+	counter(rows, "damaged_entries", "Damaged places found at start-up",
+		stats->damaged_entries);
+	counter(rows, "quarantined_bytes",
+		"Bytes put into quarantine at start-up",
+		stats->quarantined_bytes);
+	counter(rows, "hint_bytes_read", "Bytes of hints read at start-up",
+		stats->hint_bytes_read);
+	counter(rows, "segment_bytes_read",
+		"Bytes of segments read at start-up",
+		stats->segment_bytes_read);
+	counter(rows, "hints_rebuilt", "Damaged hints made again",
+		stats->hints_rebuilt);
+}
+
+static void engine_rows(struct rows *rows, const struct local *local)
+{
+	counter(rows, "groups", "Groups of writes handed to the log",
+		local->n_groups);
+	counter(rows, "log_records", "Writes handed to the log",
+		local->n_records);
+	counter(rows, "conditions_waited",
+		"Answers that waited for a pending write", local->n_parked);
+	counter(rows, "expired_keys", "Expired keys removed when asked for",
+		local->n_expired);
+	gauge(rows, "pending_keys", "Keys with a write under way",
+	      local->pending.n_nodes);
+}
+
+void local_stats(struct local *local, struct engine_request *request)
+{
+	struct rows rows = { .next = local->stats };
+	struct store_stats stats;
+
+	store_get_stats(local->store, &stats);
+	row(&rows, ENGINE_STAT_TEXT, "state",
+	    "ok, full, read-only or damaged", 0);
+	local->stats[0].text = state_name(current_state(local));
+	store_rows(&rows, &stats);
+	engine_rows(&rows, local);
+	request->stats = local->stats;
+	request->n_stats = rows.n;
+	local_finish(request, 0);
+}

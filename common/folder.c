@@ -1,0 +1,286 @@
+#include "common/folder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/path.h"
+
+static const char quarantine_name[] = "quarantine";
+
+enum {
+	COPY_LEN = 256 << 10,
+	NAMES_STEP = 64,
+};
+
+static bool ends_with(const char *name, const char *end)
+{
+	size_t len = strlen(name);
+	size_t end_len = strlen(end);
+
+	return len > end_len && strcmp(name + len - end_len, end) == 0;
+}
+
+/* Whether NAME is an unfinished file of ours. */
+static bool is_tmp(const char *name)
+{
+	char base[SEGMENT_NAME_MAX];
+	uint32_t id;
+	bool is_hint;
+	size_t len = strlen(name);
+
+	if (!ends_with(name, ".tmp") || len - 4 >= sizeof(base))
+		return false;
+	memcpy(base, name, len - 4);
+	base[len - 4] = 0;
+	return manifest_is_name(base) || segment_parse_name(base, &id, &is_hint);
+}
+
+static int look_at(void *ctx, const char *name)
+{
+	struct folder_view *view = ctx;
+	uint32_t id;
+	bool is_hint;
+
+	if (manifest_is_name(name)) {
+		view->manifest = true;
+	} else if (segment_parse_name(name, &id, &is_hint)) {
+		view->segments = true;
+	} else if (strcmp(name, "LOCK") != 0 && !is_tmp(name) &&
+		   strcmp(name, "lost+found") != 0) {
+		view->foreign = true;
+		snprintf(view->foreign_name, sizeof(view->foreign_name), "%s",
+			 name);
+	}
+	return 0;
+}
+
+int folder_look(struct io *io, const char *dir, struct folder_view *view)
+{
+	memset(view, 0, sizeof(*view));
+	return io->list(io, dir, look_at, view);
+}
+
+/* PATH without its last part; false: there is none above. */
+static bool parent_of(const char *path, char parent[PATH_LEN_MAX])
+{
+	size_t len = strlen(path);
+
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	while (len > 0 && path[len - 1] != '/')
+		len--;
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	if (len == 0) {
+		strcpy(parent, ".");
+		return strcmp(path, ".") != 0;
+	}
+	if (len >= PATH_LEN_MAX)
+		return false;
+	memcpy(parent, path, len);
+	parent[len] = 0;
+	return strcmp(parent, path) != 0;
+}
+
+int folder_make(struct io *io, const char *dir, unsigned int *made)
+{
+	char parent[PATH_LEN_MAX];
+	int result = io->mkdir(io, dir);
+
+	*made = 0;
+	if (result == -EEXIST)
+		return 0;
+	if (!parent_of(dir, parent))
+		return result;
+	if (result == -ENOENT) {
+		result = folder_make(io, parent, made);
+		if (result == 0)
+			result = io->mkdir(io, dir);
+	}
+	if (result < 0)
+		return result;
+	(*made)++;
+	return io->sync_dir(io, parent);
+}
+
+void folder_unmake(struct io *io, const char *dir, unsigned int made)
+{
+	char path[PATH_LEN_MAX];
+	char parent[PATH_LEN_MAX];
+
+	if (strlen(dir) >= sizeof(path))
+		return;
+	strcpy(path, dir);
+	while (made > 0) {
+		int result = io->rmdir(io, path);
+
+		/* A folder_make that failed did not come down to DIR. */
+		if (result == 0)
+			made--;
+		else if (result != -ENOENT)
+			break;
+		if (!parent_of(path, parent))
+			break;
+		strcpy(path, parent);
+	}
+}
+
+struct sweep {
+	const struct manifest *manifest;
+	char (*names)[SEGMENT_NAME_MAX + 4];
+	size_t n;
+	size_t cap;
+};
+
+static int sweep_each(void *ctx, const char *name)
+{
+	struct sweep *sweep = ctx;
+	uint32_t id;
+	bool is_hint;
+
+	if (!is_tmp(name) && (!segment_parse_name(name, &id, &is_hint) ||
+			      manifest_find(sweep->manifest, id)))
+		return 0;
+	if (sweep->n == sweep->cap) {
+		size_t cap = sweep->cap + NAMES_STEP;
+		void *grown = realloc(sweep->names,
+				      cap * sizeof(*sweep->names));
+
+		if (!grown)
+			return -ENOMEM;
+		sweep->names = grown;
+		sweep->cap = cap;
+	}
+	snprintf(sweep->names[sweep->n++], sizeof(*sweep->names), "%s", name);
+	return 0;
+}
+
+static int make_quarantine(struct io *io, const char *dir,
+			   char path[PATH_LEN_MAX])
+{
+	int result = path_join(path, dir, quarantine_name);
+
+	if (result < 0)
+		return result;
+	result = io->mkdir(io, path);
+	if (result == -EEXIST)
+		return 0;
+	return result < 0 ? result : io->sync_dir(io, dir);
+}
+
+/* A name in the quarantine that tells what it was, and is new. */
+static int quarantine_path(struct io *io, const char *quarantine,
+			   const char *name, const char *suffix,
+			   char out[PATH_LEN_MAX])
+{
+	char full[SEGMENT_NAME_MAX + 64];
+
+	snprintf(full, sizeof(full), "%s%s.%llu", name, suffix,
+		 (unsigned long long)io->clock_ms(io));
+	return path_join(out, quarantine, full);
+}
+
+static int move_away(struct io *io, const char *dir, const char *name)
+{
+	char quarantine[PATH_LEN_MAX];
+	char from[PATH_LEN_MAX];
+	char to[PATH_LEN_MAX];
+	int result;
+
+	result = make_quarantine(io, dir, quarantine);
+	if (result == 0)
+		result = path_join(from, dir, name);
+	if (result == 0)
+		result = quarantine_path(io, quarantine, name, "", to);
+	if (result == 0)
+		result = io->rename(io, from, to);
+	if (result == 0)
+		result = io->sync_dir(io, quarantine);
+	return result;
+}
+
+static int sweep_one(struct io *io, const char *dir, const char *name,
+		     struct folder_swept *swept)
+{
+	char path[PATH_LEN_MAX];
+	int result;
+
+	if (!is_tmp(name)) {
+		swept->n_quarantined++;
+		return move_away(io, dir, name);
+	}
+	swept->n_tmp++;
+	result = path_join(path, dir, name);
+	return result < 0 ? result : io->unlink(io, path);
+}
+
+int folder_sweep(struct io *io, const char *dir,
+		 const struct manifest *manifest, struct folder_swept *swept)
+{
+	struct sweep sweep = { .manifest = manifest };
+	int result;
+	size_t i;
+
+	memset(swept, 0, sizeof(*swept));
+	result = io->list(io, dir, sweep_each, &sweep);
+	for (i = 0; result == 0 && i < sweep.n; i++)
+		result = sweep_one(io, dir, sweep.names[i], swept);
+	free(sweep.names);
+	return result;
+}
+
+static int copy_bytes(struct io *io, int from, int to, uint64_t off,
+		      uint64_t len)
+{
+	uint8_t *buffer = malloc(COPY_LEN);
+	uint64_t done = 0;
+	int result = buffer ? 0 : -ENOMEM;
+
+	while (result == 0 && done < len) {
+		size_t n = COPY_LEN;
+
+		if (n > len - done)
+			n = (size_t)(len - done);
+		result = io_pread_full(io, from, buffer, n, off + done);
+		if (result == 0)
+			result = io_pwrite_full(io, to, buffer, n, done);
+		done += n;
+	}
+	free(buffer);
+	return result;
+}
+
+int folder_quarantine(struct io *io, const char *dir,
+		      const struct segment *segment, uint64_t off, uint64_t len)
+{
+	char quarantine[PATH_LEN_MAX];
+	char name[SEGMENT_NAME_MAX];
+	char suffix[32];
+	char to[PATH_LEN_MAX];
+	int result;
+	int fd;
+
+	result = make_quarantine(io, dir, quarantine);
+	if (result < 0)
+		return result;
+	segment_name(segment->id, name);
+	snprintf(suffix, sizeof(suffix), ".from-%llu", (unsigned long long)off);
+	result = quarantine_path(io, quarantine, name, suffix, to);
+	if (result < 0)
+		return result;
+	fd = io->open(io, to, O_RDWR | O_CREAT);
+	if (fd < 0)
+		return fd;
+	result = copy_bytes(io, segment->fd, fd, off, len);
+	if (result == 0)
+		result = io->sync(io, fd);
+	io->close(io, fd);
+	if (result == 0)
+		result = io->sync_dir(io, quarantine);
+	else
+		io->unlink(io, to);
+	return result;
+}

@@ -1,0 +1,402 @@
+#include "common/hint.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/checksum.h"
+#include "common/digest.h"
+#include "common/path.h"
+
+static const char magic[8] = { 'g', 'e', 't', 'M', 'e', 'H', 'N', 'T' };
+
+enum {
+	AT_VERSION = 8,
+	AT_SEGMENT_ID = 12,
+	AT_STORE_ID = 16,
+	AT_SEGMENT_LEN = 32,
+	AT_LAST_SEQUENCE = 40,
+	AT_N_ENTRIES = 48,
+	AT_FILTER_BITS = 52,
+	AT_ENTRIES_LEN = 56,
+	HEADER_LEN = HINT_HEADER_LEN,
+	CRC_LEN = 4,
+	LINE_LEN = 20,
+	LINE_EXPIRY_LEN = 28,
+	FIRST_CAP = 64 << 10,
+};
+
+void hint_builder_init(struct hint_builder *builder)
+{
+	memset(builder, 0, sizeof(*builder));
+}
+
+void hint_builder_deinit(struct hint_builder *builder)
+{
+	free(builder->data);
+	free(builder->put_hashes);
+	hint_builder_init(builder);
+}
+
+static int builder_reserve(struct hint_builder *builder, size_t len)
+{
+	size_t cap = builder->cap ? builder->cap : FIRST_CAP;
+	uint8_t *grown;
+
+	if (builder->cap - builder->len >= len)
+		return 0;
+	while (cap - builder->len < len)
+		cap *= 2;
+	grown = realloc(builder->data, cap);
+	if (!grown)
+		return -ENOMEM;
+	builder->data = grown;
+	builder->cap = cap;
+	if (builder->len == 0) {
+		memset(grown, 0, HEADER_LEN);
+		builder->len = HEADER_LEN;
+	}
+	return 0;
+}
+
+static int add_put_hash(struct hint_builder *builder,
+			const struct entry *entry)
+{
+	if (builder->n_puts == builder->puts_cap) {
+		size_t cap = builder->puts_cap ? builder->puts_cap * 2 : 1024;
+		uint64_t *grown;
+
+		grown = realloc(builder->put_hashes, cap * sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		builder->put_hashes = grown;
+		builder->puts_cap = cap;
+	}
+	builder->put_hashes[builder->n_puts++] =
+		digest_fixed64(entry->key, entry->key_len);
+	return 0;
+}
+
+static size_t line_len(uint8_t flags)
+{
+	return flags & ENTRY_HAS_EXPIRY ? LINE_EXPIRY_LEN : LINE_LEN;
+}
+
+int hint_builder_add(struct hint_builder *builder,
+		     const struct segment_entry *found)
+{
+	const struct entry *entry = &found->entry;
+	size_t head = line_len(entry->flags);
+	uint8_t *line;
+
+	if (entry->sequence > builder->last_sequence)
+		builder->last_sequence = entry->sequence;
+	if (entry->kind == ENTRY_BATCH)
+		return 0;
+	if (builder_reserve(builder, HEADER_LEN + head + entry->key_len) < 0)
+		return -ENOMEM;
+	if (entry->kind == ENTRY_PUT && add_put_hash(builder, entry) < 0)
+		return -ENOMEM;
+	line = builder->data + builder->len;
+	bytes_put64(line, entry->sequence);
+	bytes_put32(line + 8, (uint32_t)(found->off / 8));
+	bytes_put32(line + 12, (uint32_t)(found->len / 8));
+	bytes_put16(line + 16, entry->key_len);
+	line[18] = (uint8_t)entry->kind;
+	line[19] = entry->flags;
+	if (head == LINE_EXPIRY_LEN)
+		bytes_put64(line + 20, entry->expires_at_ms);
+	memcpy(line + head, entry->key, entry->key_len);
+	builder->len += head + entry->key_len;
+	builder->n_entries++;
+	return 0;
+}
+
+/* The bit of one probe. */
+static uint32_t probe(uint64_t hash, unsigned int i, uint32_t bits)
+{
+	uint32_t first = (uint32_t)hash;
+	uint32_t step = (uint32_t)(hash >> 32) | 1;
+
+	return (first + i * step) % bits;
+}
+
+static int append_filter(struct hint_builder *builder, uint32_t *bits)
+{
+	size_t len = (builder->n_puts * HINT_FILTER_BITS_A_KEY + 63) / 64 * 8;
+	uint8_t *filter;
+	size_t i;
+
+	if (builder_reserve(builder, HEADER_LEN + len + CRC_LEN) < 0)
+		return -ENOMEM;
+	filter = builder->data + builder->len;
+	memset(filter, 0, len);
+	*bits = (uint32_t)(len * 8);
+	for (i = 0; i < builder->n_puts; i++) {
+		unsigned int k;
+
+		for (k = 0; k < HINT_FILTER_PROBES; k++) {
+			uint32_t bit =
+				probe(builder->put_hashes[i], k, *bits);
+
+			filter[bit / 8] |= (uint8_t)(1U << bit % 8);
+		}
+	}
+	builder->len += len;
+	return 0;
+}
+
+static int finish(struct hint_builder *builder, const uint8_t *store_id,
+		  uint32_t segment_id, uint64_t segment_len)
+{
+	uint64_t entries_len;
+	uint32_t bits = 0;
+	uint8_t *head;
+
+	if (builder_reserve(builder, HEADER_LEN) < 0)
+		return -ENOMEM;
+	entries_len = builder->len - HEADER_LEN;
+	if (append_filter(builder, &bits) < 0)
+		return -ENOMEM;
+	head = builder->data;
+	memcpy(head, magic, sizeof(magic));
+	bytes_put32(head + AT_VERSION, HINT_FORMAT);
+	bytes_put32(head + AT_SEGMENT_ID, segment_id);
+	memcpy(head + AT_STORE_ID, store_id, SEGMENT_STORE_ID_LEN);
+	bytes_put64(head + AT_SEGMENT_LEN, segment_len);
+	bytes_put64(head + AT_LAST_SEQUENCE, builder->last_sequence);
+	bytes_put32(head + AT_N_ENTRIES, builder->n_entries);
+	bytes_put32(head + AT_FILTER_BITS, bits);
+	bytes_put64(head + AT_ENTRIES_LEN, entries_len);
+	bytes_put32(head + builder->len, crc32c(0, head, builder->len));
+	builder->len += CRC_LEN;
+	return 0;
+}
+
+static int write_file(struct io *io, const char *path, const uint8_t *data,
+		      size_t len)
+{
+	int result;
+	int fd;
+
+	io->unlink(io, path);
+	fd = io->open(io, path, O_RDWR | O_CREAT | O_EXCL);
+	if (fd < 0)
+		return fd;
+	result = io_pwrite_full(io, fd, data, len, 0);
+	if (result == 0)
+		result = io->sync(io, fd);
+	io->close(io, fd);
+	if (result < 0)
+		io->unlink(io, path);
+	return result;
+}
+
+int hint_builder_write(struct hint_builder *builder, struct io *io,
+		       const char *dir,
+		       const uint8_t store_id[SEGMENT_STORE_ID_LEN],
+		       uint32_t segment_id, uint64_t segment_len)
+{
+	char name[SEGMENT_NAME_MAX];
+	char tmp_name[SEGMENT_NAME_MAX + 4];
+	char path[PATH_LEN_MAX];
+	char tmp[PATH_LEN_MAX];
+	int result;
+
+	segment_hint_name(segment_id, name);
+	strcpy(tmp_name, name);
+	strcat(tmp_name, ".tmp");
+	result = path_join(path, dir, name);
+	if (result == 0)
+		result = path_join(tmp, dir, tmp_name);
+	if (result == 0)
+		result = finish(builder, store_id, segment_id, segment_len);
+	if (result == 0)
+		result = write_file(io, tmp, builder->data, builder->len);
+	if (result == 0)
+		result = io->rename(io, tmp, path);
+	return result;
+}
+
+static int check_line(const uint8_t *line, size_t rest, uint64_t segment_len,
+		      size_t *len)
+{
+	size_t head;
+	uint64_t end;
+
+	if (rest < LINE_LEN)
+		return HINT_BAD;
+	head = line_len(line[19]);
+	if (line[18] != ENTRY_PUT && line[18] != ENTRY_TOMBSTONE)
+		return HINT_BAD;
+	if (bytes_get16(line + 16) == 0 ||
+	    rest < head + bytes_get16(line + 16))
+		return HINT_BAD;
+	end = ((uint64_t)bytes_get32(line + 8) + bytes_get32(line + 12)) * 8;
+	if (end > segment_len || bytes_get32(line + 12) == 0)
+		return HINT_BAD;
+	*len = head + bytes_get16(line + 16);
+	return 0;
+}
+
+static int check_lines(const uint8_t *data, uint64_t entries_len,
+		       uint32_t n_entries, uint64_t segment_len)
+{
+	const uint8_t *line = data + HEADER_LEN;
+	size_t rest = (size_t)entries_len;
+
+	while (n_entries > 0) {
+		size_t len;
+
+		if (check_line(line, rest, segment_len, &len) != 0)
+			return HINT_BAD;
+		line += len;
+		rest -= len;
+		n_entries--;
+	}
+	return rest == 0 ? 0 : HINT_BAD;
+}
+
+int hint_parse(struct hint *hint, uint8_t *data, size_t len,
+	       const uint8_t store_id[SEGMENT_STORE_ID_LEN],
+	       uint32_t segment_id, uint64_t segment_len)
+{
+	uint64_t entries_len;
+	uint64_t filter_len;
+	size_t body;
+
+	if (len < HEADER_LEN + CRC_LEN ||
+	    memcmp(data, magic, sizeof(magic)) != 0 ||
+	    bytes_get32(data + AT_VERSION) != HINT_FORMAT ||
+	    bytes_get32(data + AT_SEGMENT_ID) != segment_id ||
+	    memcmp(data + AT_STORE_ID, store_id, SEGMENT_STORE_ID_LEN) != 0 ||
+	    bytes_get64(data + AT_SEGMENT_LEN) != segment_len)
+		return HINT_BAD;
+	body = len - CRC_LEN;
+	if (crc32c(0, data, body) != bytes_get32(data + body))
+		return HINT_BAD;
+	entries_len = bytes_get64(data + AT_ENTRIES_LEN);
+	filter_len = bytes_get32(data + AT_FILTER_BITS) / 8;
+	if (entries_len > body - HEADER_LEN ||
+	    filter_len != body - HEADER_LEN - entries_len ||
+	    bytes_get32(data + AT_FILTER_BITS) % 8 != 0 ||
+	    check_lines(data, entries_len, bytes_get32(data + AT_N_ENTRIES),
+			segment_len) != 0)
+		return HINT_BAD;
+	memset(hint, 0, sizeof(*hint));
+	hint->data = data;
+	hint->len = len;
+	hint->at = HEADER_LEN;
+	hint->n_entries = bytes_get32(data + AT_N_ENTRIES);
+	hint->entries_len = entries_len;
+	hint->last_sequence = bytes_get64(data + AT_LAST_SEQUENCE);
+	hint->filter = data + HEADER_LEN + entries_len;
+	hint->filter_bits = bytes_get32(data + AT_FILTER_BITS);
+	return 0;
+}
+
+/* No hint is much longer than its segment. */
+static uint64_t longest(uint64_t segment_len)
+{
+	return HEADER_LEN + CRC_LEN + 2 * segment_len;
+}
+
+static int read_file(struct io *io, const char *path, uint64_t len_max,
+		     uint8_t **data, size_t *len)
+{
+	struct io_stat st;
+	uint8_t *bytes = NULL;
+	int result;
+	int fd;
+
+	fd = io->open(io, path, O_RDONLY);
+	if (fd < 0)
+		return fd;
+	result = io->stat(io, fd, &st);
+	if (result == 0 && (st.size < HEADER_LEN || st.size > len_max))
+		result = HINT_BAD;
+	if (result == 0) {
+		bytes = malloc(st.size);
+		result = bytes ? io_pread_full(io, fd, bytes, st.size, 0) :
+				 -ENOMEM;
+	}
+	io->close(io, fd);
+	if (result != 0) {
+		free(bytes);
+		return result == -ENODATA ? HINT_BAD : result;
+	}
+	*data = bytes;
+	*len = st.size;
+	return 0;
+}
+
+int hint_load(struct hint *hint, struct io *io, const char *dir,
+	      const uint8_t store_id[SEGMENT_STORE_ID_LEN],
+	      uint32_t segment_id, uint64_t segment_len)
+{
+	char name[SEGMENT_NAME_MAX];
+	char path[PATH_LEN_MAX];
+	uint8_t *data;
+	size_t len;
+	int result;
+
+	segment_hint_name(segment_id, name);
+	result = path_join(path, dir, name);
+	if (result == 0)
+		result = read_file(io, path, longest(segment_len), &data,
+				   &len);
+	if (result != 0)
+		return result;
+	result = hint_parse(hint, data, len, store_id, segment_id,
+			    segment_len);
+	if (result != 0)
+		free(data);
+	return result;
+}
+
+void hint_deinit(struct hint *hint)
+{
+	free(hint->data);
+	hint->data = NULL;
+}
+
+bool hint_next(struct hint *hint, struct hint_entry *entry)
+{
+	const uint8_t *line;
+	size_t head;
+
+	if (hint->n_read == hint->n_entries)
+		return false;
+	line = hint->data + hint->at;
+	head = line_len(line[19]);
+	entry->sequence = bytes_get64(line);
+	entry->off8 = bytes_get32(line + 8);
+	entry->len8 = bytes_get32(line + 12);
+	entry->key_len = bytes_get16(line + 16);
+	entry->kind = (enum entry_kind)line[18];
+	entry->flags = line[19];
+	entry->expires_at_ms =
+		head == LINE_EXPIRY_LEN ? bytes_get64(line + 20) : 0;
+	entry->key = line + head;
+	hint->at += head + entry->key_len;
+	hint->n_read++;
+	return true;
+}
+
+bool hint_may_hold(const struct hint *hint, const void *key, size_t key_len)
+{
+	uint64_t hash = digest_fixed64(key, key_len);
+	unsigned int k;
+
+	if (hint->filter_bits == 0)
+		return false;
+	for (k = 0; k < HINT_FILTER_PROBES; k++) {
+		uint32_t bit = probe(hash, k, hint->filter_bits);
+
+		if (!(hint->filter[bit / 8] & 1U << bit % 8))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,128 @@
+/*
+ * hint: what a sealed segment holds, so that start-up need not read it.
+ *
+ *   offset  size  name          meaning
+ *        0     8  magic         "getMeHNT"
+ *        8     4  version       format version, 1
+ *       12     4  segment_id
+ *       16    16  store_id
+ *       32     8  segment_len   the sealed length that this hint covers
+ *       40     8  last_sequence of the segment
+ *       48     4  n_entries     puts and tombstones; batch heads are left out
+ *       52     4  filter_bits   8 * bytes of the filter
+ *       56     8  entries_len   bytes of all entries
+ *       64        entries, one behind the other:
+ *                  0     8  sequence
+ *                  8     4  position   in the segment, units of 8 bytes
+ *                 12     4  size       of the entry, units of 8 bytes
+ *                 16     2  key_len
+ *                 18     1  kind       as in the entry
+ *                 19     1  flags      as in the entry
+ *                [20     8  expires_at only with ENTRY_HAS_EXPIRY]
+ *              20/28        key
+ *                 filter: a Bloom filter over the keys of all puts, dead ones
+ *                 too, HINT_FILTER_PROBES probes a key from digest_fixed64
+ *                 (Kirsch and Mitzenmacher's double hashing)
+ *                 4  crc     CRC-32C of everything before it
+ *
+ * The keys are in it, so that the index can be built under a new secret and
+ * a repair can name what is lost.  A hint is a copy: any doubt, and the
+ * segment is read and the hint written again.
+ */
+#ifndef GETME_COMMON_HINT_H
+#define GETME_COMMON_HINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/entry.h"
+#include "common/io.h"
+#include "common/segment.h"
+
+enum {
+	HINT_FORMAT = 1,
+	HINT_HEADER_LEN = 64,
+	HINT_FILTER_PROBES = 7,
+	HINT_FILTER_BITS_A_KEY = 10, /* about 1 % false positives */
+};
+
+enum hint_result {
+	HINT_BAD = 1, /* not the hint of this segment at this length */
+};
+
+/* One line of a hint. */
+struct hint_entry {
+	enum entry_kind kind;
+	uint8_t flags;
+	uint16_t key_len;
+	uint32_t off8;
+	uint32_t len8;
+	uint64_t sequence;
+	uint64_t expires_at_ms;
+	const uint8_t *key; /* borrowed */
+};
+
+/* A hint that is being made. */
+struct hint_builder {
+	uint8_t *data;
+	size_t len;
+	size_t cap;
+	uint64_t *put_hashes;
+	size_t n_puts;
+	size_t puts_cap;
+	uint32_t n_entries;
+	uint64_t last_sequence;
+};
+
+void hint_builder_init(struct hint_builder *builder);
+void hint_builder_deinit(struct hint_builder *builder);
+
+/* Adds one entry of the segment.  0 or -ENOMEM. */
+int hint_builder_add(struct hint_builder *builder,
+		     const struct segment_entry *entry);
+
+/*
+ * Writes DIR/ID.hint by way of ID.hint.tmp: synced before it is renamed,
+ * the folder is not (a lost hint is made again).  0, -ENOMEM, -errno; after a
+ * failure an older hint of that name may be gone.
+ */
+int hint_builder_write(struct hint_builder *builder, struct io *io,
+		       const char *dir,
+		       const uint8_t store_id[SEGMENT_STORE_ID_LEN],
+		       uint32_t segment_id, uint64_t segment_len);
+
+/* A hint in memory. */
+struct hint {
+	uint8_t *data;
+	size_t len;
+	size_t at; /* of the next entry */
+	uint32_t n_entries;
+	uint32_t n_read;
+	uint64_t entries_len;
+	uint64_t last_sequence;
+	const uint8_t *filter;
+	uint32_t filter_bits;
+};
+
+/*
+ * Reads DIR/ID.hint and checks everything: CRC, ids, length, that the
+ * entries fit.  0, HINT_BAD, -ENOENT, -ENOMEM, -errno.
+ */
+int hint_load(struct hint *hint, struct io *io, const char *dir,
+	      const uint8_t store_id[SEGMENT_STORE_ID_LEN],
+	      uint32_t segment_id, uint64_t segment_len);
+void hint_deinit(struct hint *hint);
+
+/* The same from bytes that the caller has (taken over on success). */
+int hint_parse(struct hint *hint, uint8_t *data, size_t len,
+	       const uint8_t store_id[SEGMENT_STORE_ID_LEN],
+	       uint32_t segment_id, uint64_t segment_len);
+
+/* The next entry; false: there is none. */
+bool hint_next(struct hint *hint, struct hint_entry *entry);
+
+/* Whether the segment may hold a put of the key; never a false "no". */
+bool hint_may_hold(const struct hint *hint, const void *key, size_t key_len);
+
+#endif

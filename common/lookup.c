@@ -1,0 +1,195 @@
+#include "common/lookup.h"
+
+#include <errno.h>
+#include <string.h>
+
+/*
+ * Loads with acquire order, never fences: the data loads cannot sink below
+ * the version's second load, nor rise above its first, and a thread checker
+ * understands it.
+ */
+static uint32_t load32(const uint32_t *word)
+{
+	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
+static uint64_t load64(const uint64_t *word)
+{
+	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
+static void pause_briefly(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+int lookup_init(struct lookup_map *map, const void *header)
+{
+	const struct index_header *bytes = header;
+
+	if (load64(&bytes->magic) != INDEX_MAGIC ||
+	    load32(&bytes->layout) != INDEX_LAYOUT)
+		return -EPROTO;
+	memset(map, 0, sizeof(*map));
+	map->header = bytes;
+	return 0;
+}
+
+int lookup_add_chunk(struct lookup_map *map, enum index_family family,
+		     unsigned chunk, const void *base, bool *used)
+{
+	const unsigned char *none = NULL;
+
+	if ((unsigned)family >= INDEX_N_FAMILIES || chunk >= INDEX_CHUNKS_MAX)
+		return -EINVAL;
+	*used = __atomic_compare_exchange_n(&map->chunks[family][chunk], &none,
+					    (const unsigned char *)base, false,
+					    __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+	return 0;
+}
+
+/* The bytes at POS, which is below INDEX_FAMILY_LEN; NULL: not mapped. */
+static const void *bytes_at(const struct lookup_map *map,
+			    enum index_family family, uint64_t pos,
+			    unsigned *chunk)
+{
+	const unsigned char *base;
+	uint64_t chunk_off;
+
+	*chunk = index_chunk_of(pos, &chunk_off);
+	base = __atomic_load_n(&map->chunks[family][*chunk], __ATOMIC_ACQUIRE);
+	return base ? base + chunk_off : NULL;
+}
+
+static bool find_slot(const uint32_t *tags, const struct index_slot *slots,
+		      unsigned n_slots, uint32_t used,
+		      const struct digest *digest, struct index_place *place)
+{
+	for (unsigned i = 0; i < n_slots; i++) {
+		struct index_slot slot;
+
+		if (load32(&tags[i]) != digest->hi || !(used >> i & 1))
+			continue;
+		slot.word[0] = load64(&slots[i].word[0]);
+		if (!index_slot_is(slot, digest->lo))
+			continue;
+		slot.word[1] = load64(&slots[i].word[1]);
+		*place = index_slot_place(slot);
+		return true;
+	}
+	return false;
+}
+
+/* What one walk over a chain says; its version tells whether it was true. */
+static int find_in_chain(const struct lookup_map *map,
+			 const struct index_primary *primary,
+			 const struct digest *digest, struct index_place *place,
+			 unsigned *chunk)
+{
+	uint32_t next;
+
+	if (find_slot(primary->tags, primary->slots, INDEX_PRIMARY_SLOTS,
+		      load32(&primary->used), digest, place))
+		return 0;
+	next = load32(&primary->next);
+	for (unsigned i = 0; next && i < LOOKUP_CHAIN_MAX; i++) {
+		const struct index_overflow *overflow;
+		uint64_t pos = (uint64_t)(next - 1) * sizeof(*overflow);
+
+		if (pos >= INDEX_FAMILY_LEN)
+			return LOOKUP_BUSY;
+		overflow = bytes_at(map, INDEX_OVERFLOW, pos, chunk);
+		if (!overflow)
+			return LOOKUP_NEED_CHUNK;
+		if (find_slot(overflow->tags, overflow->slots,
+			      INDEX_OVERFLOW_SLOTS, load32(&overflow->used),
+			      digest, place))
+			return 0;
+		next = load32(&overflow->next);
+	}
+	return next ? LOOKUP_BUSY : LOOKUP_NOT_FOUND;
+}
+
+static int find_once(const struct lookup_map *map, const struct digest *digest,
+		     struct index_place *place, struct lookup_stamp *stamp)
+{
+	const uint64_t *shape = &map->header->n_buckets;
+	uint64_t n_buckets = load64(shape);
+	const struct index_primary *primary;
+	struct lookup_stamp now = { .family = INDEX_PRIMARY };
+	int result;
+
+	if (n_buckets < INDEX_BUCKETS_MIN || n_buckets > INDEX_BUCKETS_MAX)
+		return LOOKUP_BUSY;
+	primary = bytes_at(map, INDEX_PRIMARY,
+			   index_bucket_of(digest->lo, n_buckets) *
+				   sizeof(*primary),
+			   &now.chunk);
+	if (!primary) {
+		*stamp = now;
+		return LOOKUP_NEED_CHUNK;
+	}
+	now.version_at = &primary->version;
+	now.version = load32(now.version_at);
+	if (now.version & 1)
+		return LOOKUP_BUSY;
+	/* A split that came between the two loads above shows here. */
+	if (__atomic_load_n(shape, __ATOMIC_RELAXED) != n_buckets)
+		return LOOKUP_BUSY;
+	now.family = INDEX_OVERFLOW;
+	result = find_in_chain(map, primary, digest, place, &now.chunk);
+	if (result == LOOKUP_BUSY || !lookup_still(&now))
+		return LOOKUP_BUSY;
+	*stamp = now;
+	return result;
+}
+
+int lookup_find(const struct lookup_map *map, const struct digest *digest,
+		struct index_place *place, struct lookup_stamp *stamp)
+{
+	struct index_place found;
+
+	for (int i = 0; i < LOOKUP_TRIES; i++) {
+		int result = find_once(map, digest, &found, stamp);
+
+		if (result == LOOKUP_BUSY) {
+			pause_briefly();
+			continue;
+		}
+		if (result == 0)
+			*place = found;
+		return result;
+	}
+	return LOOKUP_BUSY;
+}
+
+void lookup_prefetch(const struct lookup_map *map, const struct digest *digest)
+{
+	uint64_t n_buckets = load64(&map->header->n_buckets);
+	const struct index_primary *primary;
+	unsigned chunk;
+
+	if (n_buckets < INDEX_BUCKETS_MIN || n_buckets > INDEX_BUCKETS_MAX)
+		return;
+	primary = bytes_at(map, INDEX_PRIMARY,
+			   index_bucket_of(digest->lo, n_buckets) *
+				   sizeof(*primary),
+			   &chunk);
+	if (primary)
+		__builtin_prefetch(primary);
+}
+
+bool lookup_still(const struct lookup_stamp *stamp)
+{
+	return __atomic_load_n(stamp->version_at, __ATOMIC_RELAXED) ==
+	       stamp->version;
+}
+
+bool lookup_closed(const struct lookup_map *map)
+{
+	return load32(&map->header->closed) != 0;
+}

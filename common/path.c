@@ -1,0 +1,11 @@
+#include "common/path.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+int path_join(char out[PATH_LEN_MAX], const char *dir, const char *name)
+{
+	int n = snprintf(out, PATH_LEN_MAX, "%s/%s", dir, name);
+
+	return n < 0 || n >= PATH_LEN_MAX ? -ENAMETOOLONG : 0;
+}

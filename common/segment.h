@@ -1,0 +1,153 @@
+/*
+ * segment: one file of the log, its header, and reading it front to back.
+ *
+ *   offset  size  name         meaning
+ *        0     8  magic        "getMeSEG"
+ *        8     4  crc          CRC-32C of the header with this field zero
+ *       12     4  version      format version, 1
+ *       16    16  store_id     whose segment this is
+ *       32     4  segment_id   as in the file's name
+ *       36     4  header_len   64 + 4 * n_replaces, rounded up to 8
+ *       40     8  created      ms since 1970
+ *       48     4  n_replaces   compaction outputs: how many they replace
+ *       52    12  reserved     0
+ *       64  4 * n  replaces    their ids
+ *   header_len        entries (common/entry.h), 8-byte aligned; then zeros
+ *
+ * A segment is made with room for its capacity, so behind the last entry
+ * come zeros.  It is never truncated, and never written twice at one place.
+ *
+ * struct segment is the open file.  Who may touch what:
+ *   id, fd, capacity, header_len  set once
+ *   len, synced_len, first and last sequence   the thread that appends;
+ *                  others only once it is sealed
+ *   live_bytes, dead_bytes   the thread that writes the index
+ */
+#ifndef GETME_COMMON_SEGMENT_H
+#define GETME_COMMON_SEGMENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/entry.h"
+#include "common/io.h"
+
+enum {
+	SEGMENT_HEADER_LEN = 64,
+	SEGMENT_FORMAT = 1,
+	SEGMENT_STORE_ID_LEN = 16,
+	SEGMENT_NAME_MAX = 32,
+	SEGMENT_ID_BITS = 24, /* what the index holds of an id */
+	/* bytes; beyond, the index could not tell a second entry's place */
+	SEGMENT_SHARED_MAX = 128 << 20,
+};
+
+enum segment_result {
+	SEGMENT_END = 1,     /* the limit is reached */
+	SEGMENT_BAD = 2,     /* no entry, or no header, begins here */
+	SEGMENT_FOREIGN = 3, /* another store's or another id's */
+	SEGMENT_NEWER = 4,   /* a newer format */
+};
+
+struct segment {
+	uint32_t id;
+	int fd;
+	uint64_t capacity;
+	uint64_t len; /* the end of the last good entry */
+	uint64_t synced_len;
+	uint64_t first_sequence; /* 0: no entries */
+	uint64_t last_sequence;
+	uint64_t live_bytes;
+	uint64_t dead_bytes;
+	uint32_t header_len;
+	bool sealed;	      /* the manifest holds its length */
+	_Atomic bool replaced; /* no longer part of the store */
+	struct segment *next; /* of whatever list owns it */
+};
+
+/* "0000000001.seg" and "0000000001.hint". */
+void segment_name(uint32_t id, char name[SEGMENT_NAME_MAX]);
+void segment_hint_name(uint32_t id, char name[SEGMENT_NAME_MAX]);
+
+/* Whether NAME is one of these; then its id. */
+bool segment_parse_name(const char *name, uint32_t *id, bool *is_hint);
+
+/*
+ * Makes the file DIR/ID.seg with room for CAPACITY bytes, its header written
+ * and synced, and the folder synced.  A file of that name is an error
+ * (-EEXIST).  On failure nothing of that name is left, unless removing it
+ * failed too.  -EOPNOTSUPP from allocate is no failure.
+ */
+int segment_create(struct io *io, const char *dir,
+		   const uint8_t store_id[SEGMENT_STORE_ID_LEN], uint32_t id,
+		   uint64_t capacity, struct segment **segment);
+
+/*
+ * Opens DIR/ID.seg and checks its header.  0, SEGMENT_FOREIGN,
+ * SEGMENT_NEWER, -ENOENT, -errno.  SEGMENT_BAD: the header is damaged, but
+ * SEGMENT is given back all the same, as if its header were a plain one: its
+ * entries prove themselves.  len is the header's, capacity the file's.
+ */
+int segment_open(struct io *io, const char *dir,
+		 const uint8_t store_id[SEGMENT_STORE_ID_LEN], uint32_t id,
+		 struct segment **segment);
+
+/* Closes the descriptor and frees; NULL is fine. */
+void segment_free(struct io *io, struct segment *segment);
+
+/* Gives back the room behind LEN; failures do not matter. */
+void segment_trim(struct io *io, const struct segment *segment);
+
+/* Reads entries one after the other. */
+struct segment_reader {
+	struct io *io;
+	int fd;
+	uint32_t id;
+	uint64_t off;	/* of the next entry */
+	uint64_t limit; /* no entry reaches beyond */
+	uint64_t bytes_read;
+	uint8_t *window;
+	size_t window_cap;
+	uint64_t window_off;
+	size_t window_len;
+};
+
+/* 0 or -ENOMEM. */
+int segment_reader_init(struct segment_reader *reader, struct io *io,
+			const struct segment *segment, uint64_t off,
+			uint64_t limit);
+void segment_reader_deinit(struct segment_reader *reader);
+
+/* An entry as a reader meets it. */
+struct segment_entry {
+	struct entry entry; /* the key is borrowed until the next call */
+	uint64_t off;
+	uint64_t len;
+	bool value_ok; /* true where it was not checked */
+	uint32_t batch_count; /* of a batch head whose value is ok */
+	uint64_t batch_run_len;
+};
+
+/*
+ * The entry at reader->off, which moves behind it.  0, SEGMENT_END,
+ * SEGMENT_BAD (off stays), -EIO and the like.  With CHECK_VALUE the value is
+ * read and its CRC checked.
+ */
+int segment_reader_next(struct segment_reader *reader, bool check_value,
+			struct segment_entry *out);
+
+/*
+ * After SEGMENT_BAD: moves to the next place where an entry begins.  0 or
+ * SEGMENT_END (off is the limit), -errno.
+ */
+int segment_reader_resync(struct segment_reader *reader);
+
+/*
+ * The end of the last byte in [off, limit) that is not zero, rounded up to
+ * 8; OFF when all are zero.
+ */
+int segment_reader_data_end(struct segment_reader *reader, uint64_t off,
+			    uint64_t *end);
+
+#endif

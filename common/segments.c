@@ -1,0 +1,99 @@
+#include "common/segments.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { ID_MASK = (1 << SEGMENT_ID_BITS) - 1 };
+
+struct segments *segments_new(void)
+{
+	return calloc(1, sizeof(struct segments));
+}
+
+void segments_free(struct segments *segments)
+{
+	size_t i;
+
+	if (!segments)
+		return;
+	for (i = 0; i < SEGMENTS_N_LEAVES; i++)
+		free(atomic_load_explicit(&segments->leaves[i],
+					  memory_order_relaxed));
+	free(segments);
+}
+
+static _Atomic(struct segment *) *place(const struct segments *segments,
+					uint32_t id)
+{
+	struct segments_leaf *leaf;
+
+	id &= ID_MASK;
+	leaf = atomic_load_explicit(&segments->leaves[id >> SEGMENTS_LEAF_BITS],
+				    memory_order_acquire);
+	return leaf ? &leaf->at[id % SEGMENTS_LEAF_LEN] : NULL;
+}
+
+int segments_add(struct segments *segments, struct segment *segment)
+{
+	uint32_t number = (segment->id & ID_MASK) >> SEGMENTS_LEAF_BITS;
+	_Atomic(struct segment *) *at = place(segments, segment->id);
+
+	if (!at) {
+		struct segments_leaf *leaf = calloc(1, sizeof(*leaf));
+
+		if (!leaf)
+			return -ENOMEM;
+		atomic_store_explicit(&segments->leaves[number], leaf,
+				      memory_order_release);
+		at = place(segments, segment->id);
+	}
+	if (atomic_load_explicit(at, memory_order_relaxed))
+		return -EEXIST;
+	atomic_store_explicit(at, segment, memory_order_release);
+	atomic_fetch_add(&segments->count, 1);
+	return 0;
+}
+
+void segments_remove(struct segments *segments, const struct segment *segment)
+{
+	_Atomic(struct segment *) *at = place(segments, segment->id);
+
+	if (!at || atomic_load_explicit(at, memory_order_relaxed) != segment)
+		return;
+	atomic_store_explicit(at, NULL, memory_order_release);
+	atomic_fetch_sub(&segments->count, 1);
+}
+
+struct segment *segments_get(const struct segments *segments, uint32_t id)
+{
+	_Atomic(struct segment *) *at = place(segments, id);
+
+	return at ? atomic_load_explicit(at, memory_order_acquire) : NULL;
+}
+
+void segments_each(const struct segments *segments,
+		   void (*each)(void *ctx, struct segment *segment), void *ctx)
+{
+	uint32_t i;
+	uint32_t k;
+
+	for (i = 0; i < SEGMENTS_N_LEAVES; i++) {
+		const struct segments_leaf *leaf = atomic_load_explicit(
+			&segments->leaves[i], memory_order_acquire);
+
+		for (k = 0; leaf && k < SEGMENTS_LEAF_LEN; k++) {
+			struct segment *segment = atomic_load_explicit(
+				&leaf->at[k], memory_order_acquire);
+
+			if (segment)
+				each(ctx, segment);
+		}
+	}
+}
+
+uint32_t segments_next_id(const struct segments *segments, uint32_t id)
+{
+	while ((id & ID_MASK) == 0 || segments_get(segments, id))
+		id++;
+	return id;
+}

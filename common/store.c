@@ -1,0 +1,740 @@
+#include "common/store.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/folder.h"
+#include "common/recovery.h"
+#include "common/store_internal.h"
+
+enum {
+	SCAN_STEP = 256,
+	BUFFER_KEEP = 1 << 20,
+};
+
+static int fail(struct store_error *error, int result, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static int fail(struct store_error *error, int result, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(error->text, sizeof(error->text), format, args);
+	va_end(args);
+	return result;
+}
+
+/* ---- opening ---- */
+
+/* Refuses what is not a store, before anything is touched. */
+static int check_folder(struct io *io, const char *dir,
+			struct store_error *error)
+{
+	struct folder_view view;
+	int result = folder_look(io, dir, &view);
+
+	if (result == -ENOENT)
+		return 0;
+	if (result == -ENOTDIR)
+		return fail(error, result,
+			    "%s is not a folder: choose another --store", dir);
+	if (result == -EACCES || result == -EPERM)
+		return fail(error, result,
+			    "%s: not allowed to read this folder: run as its "
+			    "owner, or choose another --store",
+			    dir);
+	if (result < 0)
+		return fail(error, result, "%s: %s", dir, strerror(-result));
+	if (view.manifest)
+		return 0;
+	if (view.segments)
+		return fail(error, -EUCLEAN,
+			    "%s holds segments but no manifest: 'getmectl "
+			    "repair %s NEWDIR' rebuilds the store from them",
+			    dir, dir);
+	if (view.foreign)
+		return fail(error, -ENOTEMPTY,
+			    "%s holds other things than a store (%s): choose "
+			    "an empty or a new folder",
+			    dir, view.foreign_name);
+	return 0;
+}
+
+static int lock_folder(struct store *store, struct lock_report *report,
+		       struct store_error *error)
+{
+	int result = lock_take(store->io, store->dir, report);
+
+	if (result == -EWOULDBLOCK && report->holder > 0)
+		return fail(error, result,
+			    "%s is in use by process %ld: stop that one, or "
+			    "choose another --store",
+			    store->dir, report->holder);
+	if (result == -EWOULDBLOCK)
+		return fail(error, result,
+			    "%s is in use by another process: stop that one, "
+			    "or choose another --store",
+			    store->dir);
+	if (result < 0)
+		return fail(error, result, "%s/LOCK: %s: is the folder yours "
+			    "to write?",
+			    store->dir, strerror(-result));
+	store->lock_fd = result;
+	if (report->sync_failed)
+		lock_note_sync_failed(store->io, store->lock_fd);
+	else
+		lock_note_open(store->io, store->lock_fd);
+	return 0;
+}
+
+static void keep_report(struct store *store, const struct recovery *recovery)
+{
+	struct store_stats *opened = &store->opened;
+
+	opened->hint_bytes_read = recovery->hint_bytes_read;
+	opened->segment_bytes_read = recovery->segment_bytes_read;
+	opened->hints_rebuilt = recovery->hints_rebuilt;
+	opened->damaged_entries = recovery->damaged_entries;
+	opened->quarantined_bytes = recovery->quarantined_bytes;
+	store->live_bytes = recovery->live_bytes;
+}
+
+static void sum_dead(void *ctx, struct segment *segment)
+{
+	uint64_t *dead = ctx;
+
+	*dead += segment->dead_bytes;
+}
+
+static int recover(struct store *store, const struct store_options *options,
+		   bool sync_failed, struct store_error *error)
+{
+	struct recovery recovery = {
+		.io = store->io,
+		.dir = store->dir,
+		.sync_failed = sync_failed,
+		.secret = store->secret,
+		.events = &store->events,
+		.progress = options->progress,
+		.progress_ctx = options->progress_ctx,
+	};
+	struct upkeep_options upkeep = {
+		.io = store->io,
+		.dir = store->dir,
+		.segment_size = options->segment_size,
+	};
+	int result = recovery_run(&recovery, error);
+	size_t i;
+
+	if (result != 0)
+		return result;
+	upkeep.segments = recovery.segments;
+	result = upkeep_new(&upkeep, &recovery.manifest, &store->upkeep);
+	if (result < 0) {
+		recovery_deinit(&recovery);
+		return fail(error, result, "out of memory");
+	}
+	store->segments = recovery.segments;
+	store->index = recovery.index;
+	keep_report(store, &recovery);
+	segments_each(store->segments, sum_dead, &store->dead_bytes);
+	for (i = 0; i < recovery.n_unhinted; i++)
+		upkeep_want_hint(store->upkeep, recovery.unhinted[i]);
+	free(recovery.unhinted);
+	log_init(&store->log, store->io, store->upkeep,
+		 recovery.next_sequence, store->lock_fd);
+	lock_note_open(store->io, store->lock_fd);
+	return 0;
+}
+
+static void free_segment(void *ctx, struct segment *segment)
+{
+	segment_free(ctx, segment);
+}
+
+/* Everything but the upkeep, which ends in one way or the other before. */
+static void release(struct store *store)
+{
+	log_deinit(&store->log);
+	index_free(store->index);
+	if (store->segments)
+		segments_each(store->segments, free_segment, store->io);
+	segments_free(store->segments);
+	view_buffer_deinit(&store->buffer);
+	if (store->lock_fd >= 0)
+		store->io->close(store->io, store->lock_fd);
+	events_deinit(&store->events);
+	free(store);
+}
+
+static struct store *new_store(const struct store_options *options)
+{
+	struct store *store = calloc(1, sizeof(*store));
+
+	if (!store)
+		return NULL;
+	store->io = options->io ? options->io : io_system();
+	store->lock_fd = -1;
+	events_init(&store->events);
+	return store;
+}
+
+/* A folder that was made for a start that failed goes again. */
+static void undo_folder(const struct store *store, unsigned int made)
+{
+	static const char *const names[] = { "LOCK", "MANIFEST.0",
+					     "MANIFEST.1" };
+	char path[PATH_LEN_MAX];
+	size_t i;
+
+	if (made == 0)
+		return;
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (path_join(path, store->dir, names[i]) == 0)
+			store->io->unlink(store->io, path);
+	}
+	folder_unmake(store->io, store->dir, made);
+}
+
+static int open_steps(struct store *store, const struct store_options *options,
+		      unsigned int *made, struct store_error *error)
+{
+	struct lock_report report;
+	int result = check_folder(store->io, store->dir, error);
+
+	if (result != 0)
+		return result;
+	result = digest_new_secret(store->secret);
+	if (result < 0)
+		return fail(error, result, "no random bytes: %s",
+			    strerror(-result));
+	result = folder_make(store->io, store->dir, made);
+	if (result < 0)
+		return fail(error, result, "%s: cannot make the folder: %s",
+			    store->dir, strerror(-result));
+	result = lock_folder(store, &report, error);
+	/* Once more: someone may have been faster. */
+	if (result == 0)
+		result = check_folder(store->io, store->dir, error);
+	if (result == 0)
+		result = recover(store, options, report.sync_failed, error);
+	return result;
+}
+
+int store_open(const struct store_options *options, struct store **out,
+	       struct store_error *error)
+{
+	struct store *store;
+	unsigned int made = 0;
+	int result;
+
+	if (!options->dir || !*options->dir ||
+	    strlen(options->dir) >= PATH_LEN_MAX - 64)
+		return fail(error, -ENAMETOOLONG,
+			    "the store's path is empty or too long");
+	store = new_store(options);
+	if (!store)
+		return fail(error, -ENOMEM, "out of memory");
+	strcpy(store->dir, options->dir);
+	result = open_steps(store, options, &made, error);
+	if (result != 0) {
+		if (store->lock_fd >= 0)
+			undo_folder(store, made);
+		else
+			folder_unmake(store->io, store->dir, made);
+		release(store);
+		return result;
+	}
+	*out = store;
+	return 0;
+}
+
+int store_close(struct store *store)
+{
+	enum upkeep_end end = UPKEEP_FINISH;
+	int result;
+	int last;
+
+	if (!store)
+		return 0;
+	result = log_sync(&store->log);
+	if (result == 0 && store->log.active) {
+		upkeep_fill(store->upkeep, store->log.active);
+		store->log.active = NULL;
+	}
+	if (result != 0)
+		end = UPKEEP_ABANDON;
+	last = upkeep_free(store->upkeep, end);
+	if (result == 0 && last == 0)
+		lock_note_closed(store->io, store->lock_fd);
+	release(store);
+	return result != 0 ? -EIO : last;
+}
+
+void store_abandon(struct store *store)
+{
+	if (!store)
+		return;
+	upkeep_free(store->upkeep, UPKEEP_ABANDON);
+	release(store);
+}
+
+/* ---- reading ---- */
+
+static int source_read(void *ctx, uint32_t id, uint64_t off, void *data,
+		       size_t len, uint32_t *segment_id, uint64_t *rest)
+{
+	struct store *store = ctx;
+	const struct segment *segment = segments_get(store->segments, id);
+
+	if (!segment || off >= segment->capacity)
+		return -ENODATA;
+	*segment_id = segment->id;
+	*rest = segment->capacity - off;
+	if (len > *rest)
+		return -ENODATA;
+	return io_pread_full(store->io, segment->fd, data, len, off);
+}
+
+static uint64_t source_clock(void *ctx)
+{
+	struct store *store = ctx;
+
+	return store->io->clock_ms(store->io);
+}
+
+struct view store_view(struct store *store)
+{
+	struct view view = {
+		.map = index_map(store->index),
+		.source = {
+			.read = source_read,
+			.clock_ms = source_clock,
+			.ctx = store,
+		},
+	};
+
+	return view;
+}
+
+void store_note_corrupt(struct store *store, const struct index_place *place)
+{
+	const struct segment *segment =
+		segments_get(store->segments, place->segment);
+	size_t i;
+
+	store->corrupt_reads++;
+	for (i = 0; i < store->n_corrupt_noted; i++) {
+		if (store->corrupt_noted[i].segment == place->segment &&
+		    store->corrupt_noted[i].off8 == place->off8)
+			return;
+	}
+	if (store->n_corrupt_noted == STORE_CORRUPT_NOTED)
+		return;
+	store->corrupt_noted[store->n_corrupt_noted++] = *place;
+	events_add(&store->events, EVENT_ERROR,
+		   "an entry is damaged: segment %u, offset %llu; its key "
+		   "answers with an error",
+		   segment ? segment->id : place->segment,
+		   (unsigned long long)place->off8 * 8);
+}
+
+static int read_result(struct store *store, int result,
+		       const struct view_entry *entry)
+{
+	switch (result) {
+	case VIEW_NOT_FOUND:
+	case VIEW_EXPIRED:
+		return STORE_NOT_FOUND;
+	case VIEW_CORRUPT:
+		store_note_corrupt(store, &entry->place);
+		return STORE_CORRUPT;
+	case VIEW_BUSY:
+		return -EIO;
+	default:
+		return result;
+	}
+}
+
+int store_get(struct store *store, const void *key, size_t key_len,
+	      struct store_value *value)
+{
+	struct view view = store_view(store);
+	struct view_entry entry;
+	struct digest digest = digest_of(store->secret, key, key_len);
+	uint8_t *copy;
+	int result;
+
+	result = view_get(&view, &digest, key, key_len, VIEW_VALUE,
+			  &store->buffer, &entry);
+	if (result != 0)
+		return read_result(store, result, &entry);
+	copy = malloc(entry.value_len ? (size_t)entry.value_len : 1);
+	if (!copy)
+		return -ENOMEM;
+	if (entry.value_len > 0)
+		memcpy(copy, entry.value, (size_t)entry.value_len);
+	value->data = copy;
+	value->len = (size_t)entry.value_len;
+	value->version = entry.version;
+	value->expires_at_ms = entry.expires_at_ms;
+	view_buffer_trim(&store->buffer, BUFFER_KEEP);
+	return 0;
+}
+
+uint64_t store_count(const struct store *store)
+{
+	return index_count(store->index);
+}
+
+int store_scan(struct store *store, uint64_t *cursor,
+	       void (*each)(void *ctx, int result, const void *key,
+			    size_t key_len, const struct store_value *value),
+	       void *ctx)
+{
+	struct index_scan_item items[SCAN_STEP];
+	struct view view = store_view(store);
+	size_t n;
+	size_t i;
+	int result;
+
+	if (*cursor == INDEX_SCAN_END)
+		return STORE_END;
+	result = index_scan(store->index, cursor, items, SCAN_STEP, &n);
+	if (result < 0)
+		return result;
+	for (i = 0; i < n; i++) {
+		struct view_entry entry;
+		struct store_value value;
+
+		result = view_read(&view, store->secret, &items[i].digest,
+				   &items[i].place, VIEW_VALUE, &store->buffer,
+				   &entry);
+		result = read_result(store, result, &entry);
+		if (result == STORE_NOT_FOUND)
+			continue;
+		if (result != 0) {
+			each(ctx, result, NULL, 0, NULL);
+			continue;
+		}
+		/* Borrowed by EACH, for as long as it runs. */
+		value.data = store->buffer.data +
+			     (entry.value - store->buffer.data);
+		value.len = (size_t)entry.value_len;
+		value.version = entry.version;
+		value.expires_at_ms = entry.expires_at_ms;
+		each(ctx, 0, entry.key, entry.key_len, &value);
+	}
+	view_buffer_trim(&store->buffer, BUFFER_KEEP);
+	return *cursor == INDEX_SCAN_END ? STORE_END : 0;
+}
+
+/* ---- becoming visible ---- */
+
+int store_reserve(struct store *store, const struct record *record,
+		  size_t n_pending)
+{
+	return index_reserve(store->index, record->digests, record->n_ops,
+			     n_pending);
+}
+
+/* What an entry that is no longer pointed to took. */
+static void note_dead(struct store *store, const struct index_place *place)
+{
+	struct segment *segment =
+		segments_get(store->segments, place->segment);
+	uint64_t len = (uint64_t)place->len8 * 8;
+
+	if (!segment)
+		return;
+	if (place->len8 == INDEX_LEN8_UNKNOWN)
+		len = segment->live_bytes;
+	segment->live_bytes -= len;
+	segment->dead_bytes += len;
+	store->live_bytes -= len;
+	store->dead_bytes += len;
+}
+
+static void apply_item(struct store *store, const struct record *record,
+		       uint32_t i)
+{
+	const struct log_item *item = record_item(record, i);
+	struct segment *segment = record->log.segment;
+	const struct digest *digest = &record->digests[i];
+	struct index_place old;
+	struct index_place place = {
+		.segment = segment->id & INDEX_SEGMENT_MASK,
+		.off8 = (uint32_t)(item->off / 8),
+		.len8 = item->len / 8 < INDEX_LEN8_UNKNOWN ?
+				(uint32_t)(item->len / 8) :
+				INDEX_LEN8_UNKNOWN,
+		.flags = record->flags[i],
+	};
+
+	if (record->deletes[i]) {
+		segment->dead_bytes += item->len;
+		store->dead_bytes += item->len;
+		if (index_remove(store->index, digest, &old) == 0)
+			note_dead(store, &old);
+		return;
+	}
+	segment->live_bytes += item->len;
+	store->live_bytes += item->len;
+	if (index_put(store->index, digest, &place, &old) == INDEX_REPLACED)
+		note_dead(store, &old);
+}
+
+void store_make_visible(struct store *store, const struct record *record)
+{
+	uint32_t i;
+
+	if (record->n_ops > 1)
+		index_begin(store->index, record->digests, record->n_ops);
+	for (i = 0; i < record->n_ops; i++)
+		apply_item(store, record, i);
+	if (record->n_ops > 1)
+		index_end(store->index);
+}
+
+int store_new_index(struct store *store, struct index **index)
+{
+	struct index_options options = { 0 };
+
+	memcpy(options.secret, store->secret, sizeof(options.secret));
+	return index_new(&options, index);
+}
+
+struct collected {
+	struct segment *first;
+};
+
+static void collect_replaced(void *ctx, struct segment *segment)
+{
+	struct collected *collected = ctx;
+
+	/*
+	 * upkeep's lists use the same link, but a hint that is still due for
+	 * a replaced segment is taken off there by upkeep_discard; so only
+	 * remember that there is one more.
+	 */
+	if (segment->replaced && !collected->first)
+		collected->first = segment;
+}
+
+void store_make_cleared(struct store *store, struct index *index)
+{
+	index_free(store->index);
+	store->index = index;
+	for (;;) {
+		struct collected collected = { NULL };
+
+		segments_each(store->segments, collect_replaced, &collected);
+		if (!collected.first)
+			break;
+		segments_remove(store->segments, collected.first);
+		upkeep_discard(store->upkeep, collected.first);
+	}
+	store->live_bytes = 0;
+	store->dead_bytes = 0;
+}
+
+/* ---- writing ---- */
+
+static int log_result(int result)
+{
+	switch (result) {
+	case LOG_UNKNOWN:
+		return STORE_UNKNOWN;
+	case LOG_READ_ONLY:
+		return STORE_READ_ONLY;
+	default:
+		return result;
+	}
+}
+
+static int check_writes(const struct store_write *writes, size_t n)
+{
+	size_t i;
+
+	if (n == 0 || n > STORE_BATCH_MAX)
+		return -EINVAL;
+	for (i = 0; i < n; i++) {
+		if (writes[i].key_len == 0 ||
+		    writes[i].key_len > STORE_KEY_MAX ||
+		    writes[i].value_len > STORE_VALUE_MAX)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static struct record *make_record(struct store *store,
+				  const struct store_write *writes, size_t n)
+{
+	struct record_op *ops = calloc(n, sizeof(*ops));
+	struct record *record;
+	size_t i;
+
+	if (!ops)
+		return NULL;
+	for (i = 0; i < n; i++) {
+		ops[i].is_delete = writes[i].is_delete;
+		ops[i].key = writes[i].key;
+		ops[i].key_len = (uint16_t)writes[i].key_len;
+		if (writes[i].is_delete)
+			continue;
+		ops[i].value = writes[i].value;
+		ops[i].value_len = (uint32_t)writes[i].value_len;
+		ops[i].expires_at_ms = writes[i].expires_at_ms;
+	}
+	record = record_new(ops, n, store->secret,
+			    store->io->clock_ms(store->io));
+	free(ops);
+	return record;
+}
+
+int store_apply(struct store *store, struct store_write *writes, size_t n,
+		enum store_durability durability)
+{
+	struct record *record;
+	size_t i;
+	int result = check_writes(writes, n);
+
+	if (result < 0)
+		return result;
+	record = make_record(store, writes, n);
+	if (!record)
+		return -ENOMEM;
+	result = store_reserve(store, record, 0);
+	if (result == 0) {
+		log_commit(&store->log, &record->log,
+			   durability == STORE_ALWAYS);
+		result = log_result(record->log.result);
+	}
+	if (result == 0) {
+		store_make_visible(store, record);
+		for (i = 0; i < n; i++)
+			writes[i].version =
+				record_item(record, (uint32_t)i)->sequence;
+	}
+	record_free(record);
+	upkeep_settle(store->upkeep);
+	return result;
+}
+
+int store_put(struct store *store, const void *key, size_t key_len,
+	      const void *value, size_t value_len,
+	      enum store_durability durability)
+{
+	struct store_write write = {
+		.key = key,
+		.key_len = key_len,
+		.value = value,
+		.value_len = value_len,
+	};
+
+	return store_apply(store, &write, 1, durability);
+}
+
+int store_delete(struct store *store, const void *key, size_t key_len,
+		 enum store_durability durability)
+{
+	struct store_write write = {
+		.is_delete = true,
+		.key = key,
+		.key_len = key_len,
+	};
+	struct digest digest = digest_of(store->secret, key, key_len);
+	struct index_place place;
+
+	if (index_get(store->index, &digest, &place) != 0)
+		return store->log.read_only ? STORE_READ_ONLY : 0;
+	return store_apply(store, &write, 1, durability);
+}
+
+static int special(struct store *store, enum log_record_kind kind)
+{
+	struct record *record = record_new_special(kind);
+	int result;
+
+	if (!record)
+		return -ENOMEM;
+	log_commit(&store->log, &record->log, false);
+	result = log_result(record->log.result);
+	record_free(record);
+	return result;
+}
+
+int store_clear(struct store *store)
+{
+	struct index *empty;
+	int result = store_new_index(store, &empty);
+
+	if (result < 0)
+		return result;
+	result = special(store, LOG_CLEAR);
+	if (result == 0)
+		store_make_cleared(store, empty);
+	else
+		index_free(empty);
+	upkeep_settle(store->upkeep);
+	return result;
+}
+
+int store_sync(struct store *store)
+{
+	return log_result(log_sync(&store->log));
+}
+
+int store_roll(struct store *store)
+{
+	int result = special(store, LOG_ROLL);
+
+	upkeep_settle(store->upkeep);
+	return result;
+}
+
+/* ---- looking at it ---- */
+
+bool store_is_full(const struct store *store)
+{
+	return io_is_full(upkeep_spare_error(store->upkeep));
+}
+
+static void sum_disk(void *ctx, struct segment *segment)
+{
+	uint64_t *disk = ctx;
+
+	/* The active one's length is the log thread's: live and dead will do */
+	*disk += segment->header_len + segment->live_bytes +
+		 segment->dead_bytes;
+}
+
+void store_get_stats(struct store *store, struct store_stats *stats)
+{
+	struct index_stats index;
+	struct upkeep_stats upkeep;
+
+	index_stats(store->index, &index);
+	upkeep_get_stats(store->upkeep, &upkeep);
+	*stats = store->opened;
+	stats->keys = index.n_keys;
+	stats->segments = store->segments->count;
+	stats->live_bytes = store->live_bytes;
+	stats->dead_bytes = store->dead_bytes;
+	segments_each(store->segments, sum_disk, &stats->disk_bytes);
+	stats->index_bytes = index.memory_len;
+	stats->last_sequence = store->log.last_sequence;
+	stats->syncs = store->log.n_syncs;
+	stats->bytes_written = store->log.n_bytes;
+	stats->corrupt_reads = store->corrupt_reads;
+	stats->write_errors = store->log.n_write_errors;
+	stats->rolls = store->log.n_rolls;
+	stats->full = store_is_full(store);
+	stats->read_only = store->log.read_only;
+	stats->damaged = stats->damaged_entries > 0;
+	stats->syncs += upkeep.syncs;
+}

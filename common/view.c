@@ -1,0 +1,198 @@
+#include "common/view.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/entry.h"
+
+enum {
+	/* so much is read at once where the size is not told */
+	HEAD_GUESS = 512,
+	BUFFER_FIRST = 4096,
+	ATTEMPTS = 16, /* lookups that met a moved entry, before BUSY */
+};
+
+void view_buffer_deinit(struct view_buffer *buffer)
+{
+	free(buffer->data);
+	buffer->data = NULL;
+	buffer->cap = 0;
+}
+
+void view_buffer_trim(struct view_buffer *buffer, size_t keep)
+{
+	if (buffer->cap > keep)
+		view_buffer_deinit(buffer);
+}
+
+static int make_room(struct view_buffer *buffer, size_t len)
+{
+	size_t cap = buffer->cap ? buffer->cap : BUFFER_FIRST;
+
+	if (buffer->cap >= len)
+		return 0;
+	while (cap < len)
+		cap *= 2;
+	/* The old bytes are of no use: no realloc, which would copy them. */
+	free(buffer->data);
+	buffer->data = malloc(cap);
+	buffer->cap = buffer->data ? cap : 0;
+	return buffer->data ? 0 : -ENOMEM;
+}
+
+/* One entry's bytes in the buffer. */
+struct read {
+	struct entry entry;
+	uint32_t segment_id;
+	uint64_t off;
+	uint64_t rest; /* of the segment, from off on */
+	size_t len;    /* bytes in the buffer */
+};
+
+static int fetch(const struct view *view, const struct index_place *place,
+		 size_t len, struct view_buffer *buffer, struct read *read)
+{
+	int result = make_room(buffer, len);
+
+	if (result < 0)
+		return result;
+	read->off = (uint64_t)place->off8 * 8;
+	read->len = len;
+	return view->source.read(view->source.ctx, place->segment, read->off,
+				 buffer->data, len, &read->segment_id,
+				 &read->rest);
+}
+
+/* Bytes to read first: all, or enough to see header and key. */
+static size_t first_len(const struct index_place *place, enum view_want want,
+			size_t key_len)
+{
+	size_t len = (size_t)place->len8 * 8;
+	size_t head = ENTRY_HEAD_MAX + (key_len ? key_len : HEAD_GUESS);
+
+	if (place->len8 == INDEX_LEN8_UNKNOWN)
+		return head;
+	if (want == VIEW_VALUE || len < head)
+		return len;
+	return head;
+}
+
+/* 0, VIEW_CORRUPT (it may also be gone), -errno. */
+static int read_entry(const struct view *view, const struct index_place *place,
+		      enum view_want want, size_t key_len,
+		      struct view_buffer *buffer, struct read *read)
+{
+	size_t need = first_len(place, want, key_len);
+	uint64_t total;
+	int result;
+
+	do {
+		result = fetch(view, place, need, buffer, read);
+		if (result == 0)
+			result = entry_decode(buffer->data, read->len,
+					      read->rest, read->segment_id,
+					      read->off, &read->entry, &need);
+	} while (result == ENTRY_PARTIAL && need > read->len);
+	if (result < 0)
+		return result == -ENODATA ? VIEW_CORRUPT : result;
+	if (result != 0 || read->entry.kind != ENTRY_PUT)
+		return VIEW_CORRUPT;
+	total = entry_total_len(&read->entry);
+	if (place->len8 != INDEX_LEN8_UNKNOWN &&
+	    total != (uint64_t)place->len8 * 8)
+		return VIEW_CORRUPT;
+	if (want == VIEW_HEAD)
+		return 0;
+	if (read->len < total) {
+		result = fetch(view, place, (size_t)total, buffer, read);
+		if (result < 0)
+			return result == -ENODATA ? VIEW_CORRUPT : result;
+		if (entry_decode(buffer->data, read->len, read->rest,
+				 read->segment_id, read->off, &read->entry,
+				 &need) != 0)
+			return VIEW_CORRUPT;
+	}
+	if (!entry_value_ok(&read->entry,
+			    buffer->data + entry_value_off(&read->entry)))
+		return VIEW_CORRUPT;
+	return 0;
+}
+
+static int finish(const struct view *view, enum view_want want,
+		  const struct read *read, struct view_entry *out)
+{
+	const struct entry *entry = &read->entry;
+
+	out->key = entry->key;
+	out->key_len = entry->key_len;
+	out->value =
+		want == VIEW_VALUE ? entry->key + entry->key_len : NULL;
+	out->value_len = entry->value_len;
+	out->version = entry->sequence;
+	out->expires_at_ms = entry->expires_at_ms;
+	if (entry->expires_at_ms != 0 &&
+	    view->source.clock_ms(view->source.ctx) >= entry->expires_at_ms)
+		return VIEW_EXPIRED;
+	return 0;
+}
+
+static bool same_place(const struct index_place *a, const struct index_place *b)
+{
+	return a->segment == b->segment && a->off8 == b->off8;
+}
+
+int view_get(const struct view *view, const struct digest *digest,
+	     const void *key, size_t key_len, enum view_want want,
+	     struct view_buffer *buffer, struct view_entry *entry)
+{
+	struct index_place failed = { 0 };
+	struct lookup_stamp stamp;
+	bool have_failed = false;
+	int i;
+
+	for (i = 0; i < ATTEMPTS; i++) {
+		struct index_place place;
+		struct read read;
+		int result = lookup_find(view->map, digest, &place, &stamp);
+
+		if (result == LOOKUP_NOT_FOUND)
+			return VIEW_NOT_FOUND;
+		if (result != 0)
+			return VIEW_BUSY;
+		entry->place = place;
+		result = read_entry(view, &place, want, key_len, buffer,
+				    &read);
+		if (result < 0)
+			return result;
+		if (result == 0 && (read.entry.key_len != key_len ||
+				    memcmp(read.entry.key, key, key_len) != 0))
+			result = VIEW_NOT_FOUND;
+		if (result == 0)
+			return finish(view, want, &read, entry);
+		/* Twice at one place: so it is. */
+		if (have_failed && same_place(&failed, &place))
+			return result;
+		failed = place;
+		have_failed = true;
+	}
+	return VIEW_BUSY;
+}
+
+int view_read(const struct view *view, const uint8_t *secret,
+	      const struct digest *digest, const struct index_place *place,
+	      enum view_want want, struct view_buffer *buffer,
+	      struct view_entry *entry)
+{
+	struct digest found;
+	struct read read;
+	int result = read_entry(view, place, want, 0, buffer, &read);
+
+	entry->place = *place;
+	if (result != 0)
+		return result;
+	found = digest_of(secret, read.entry.key, read.entry.key_len);
+	if (found.lo != digest->lo || found.hi != digest->hi)
+		return VIEW_NOT_FOUND;
+	return finish(view, want, &read, entry);
+}

@@ -1,0 +1,96 @@
+/*
+ * view: reading entries through the index, without a lock.
+ *
+ * The same code for the daemon's loop, the compactor and, later, for client
+ * processes that map the index and the segments read-only: it sees an index
+ * only as a lookup_map and segments only through a view_source.
+ *
+ * Invariants
+ *  1. What is returned as data was copied first and then checked: header
+ *     CRC, value CRC, key.
+ *  2. A check that fails is looked up again; only when the index still points
+ *     to the same place is it damage (a segment may be reclaimed while it is
+ *     read).
+ *  3. Expiry is tested against the source's clock at each call.
+ */
+#ifndef GETME_COMMON_VIEW_H
+#define GETME_COMMON_VIEW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/digest.h"
+#include "common/index_layout.h"
+#include "common/lookup.h"
+
+enum view_result {
+	VIEW_NOT_FOUND = 1,
+	VIEW_EXPIRED = 2, /* there, but its time is over: see place */
+	VIEW_CORRUPT = 3, /* damaged: see place */
+	VIEW_BUSY = 4,	  /* no stable answer; ask the writer */
+};
+
+enum view_want {
+	VIEW_HEAD,  /* sizes, version, expiry */
+	VIEW_VALUE, /* and the value */
+};
+
+/* How a view reads segments and the clock. */
+struct view_source {
+	/*
+	 * Copies LEN bytes at OFF of the segment with these low 24 bits.
+	 * SEGMENT_ID gets its whole id, REST how many bytes it has from OFF
+	 * on.  0; -ENODATA: no such segment, or it ends before; -EIO, ...
+	 */
+	int (*read)(void *ctx, uint32_t segment, uint64_t off, void *data,
+		    size_t len, uint32_t *segment_id, uint64_t *rest);
+	uint64_t (*clock_ms)(void *ctx);
+	void *ctx;
+};
+
+struct view {
+	const struct lookup_map *map;
+	struct view_source source;
+};
+
+/* Where entries are copied to; all zero is empty and valid. */
+struct view_buffer {
+	uint8_t *data;
+	size_t cap;
+};
+
+void view_buffer_deinit(struct view_buffer *buffer);
+/* Gives memory over KEEP bytes back. */
+void view_buffer_trim(struct view_buffer *buffer, size_t keep);
+
+struct view_entry {
+	const uint8_t *key; /* in the buffer, like value */
+	uint16_t key_len;
+	const uint8_t *value; /* VIEW_VALUE only */
+	uint64_t value_len;
+	uint64_t version;
+	uint64_t expires_at_ms; /* 0: none */
+	struct index_place place;
+};
+
+/*
+ * The entry of a key whose digest the caller has made.  0 and the enum
+ * above, -EIO, -ENOMEM.  ENTRY->place is set for all but VIEW_NOT_FOUND and
+ * VIEW_BUSY.
+ */
+int view_get(const struct view *view, const struct digest *digest,
+	     const void *key, size_t key_len, enum view_want want,
+	     struct view_buffer *buffer, struct view_entry *entry);
+
+/*
+ * The entry at a place that the index told (a scan).  The key's digest is
+ * checked under SECRET.  VIEW_NOT_FOUND: it is not that digest's entry any
+ * more, look the digest up again.
+ */
+int view_read(const struct view *view, const uint8_t *secret,
+	      const struct digest *digest, const struct index_place *place,
+	      enum view_want want, struct view_buffer *buffer,
+	      struct view_entry *entry);
+
+#endif

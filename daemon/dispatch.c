@@ -1,0 +1,206 @@
+#include "daemon/dispatch.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/clock.h"
+#include "daemon/dispatch_methods.h"
+#include "daemon/results.h"
+#include "daemon/service.h"
+
+static const struct dispatch_method methods[METHOD_COUNT_OF] = {
+	[METHOD_HELLO] = { REQUEST_LOCAL, dispatch_prepare_hello,
+			   dispatch_reply_hello, 0 },
+	[METHOD_PING] = { REQUEST_LOCAL, NULL, dispatch_reply_nothing, 0 },
+	[METHOD_GET] = { REQUEST_READ, dispatch_prepare_get, dispatch_reply_get,
+			 ENGINE_NOT_FOUND },
+	[METHOD_STAT] = { REQUEST_READ, dispatch_prepare_stat,
+			  dispatch_reply_get, ENGINE_NOT_FOUND },
+	[METHOD_GET_MANY] = { REQUEST_READ, dispatch_prepare_get_many,
+			      dispatch_reply_get_many, 0 },
+	[METHOD_PUT] = { REQUEST_WRITE, dispatch_prepare_put,
+			 dispatch_reply_version, ENGINE_CONDITION },
+	[METHOD_DELETE] = { REQUEST_WRITE, dispatch_prepare_delete,
+			    dispatch_reply_delete, ENGINE_CONDITION },
+	[METHOD_BATCH] = { REQUEST_WRITE, dispatch_prepare_batch,
+			   dispatch_reply_batch, ENGINE_CONDITION },
+	[METHOD_INCR] = { REQUEST_WRITE, dispatch_prepare_incr,
+			  dispatch_reply_version, 0 },
+	[METHOD_TOUCH] = { REQUEST_WRITE, dispatch_prepare_touch,
+			   dispatch_reply_version, ENGINE_NOT_FOUND },
+	[METHOD_CLEAR] = { REQUEST_WRITE, dispatch_prepare_clear,
+			   dispatch_reply_nothing, 0 },
+	[METHOD_COUNT] = { REQUEST_READ, dispatch_prepare_count,
+			   dispatch_reply_count, 0 },
+	[METHOD_SCAN] = { REQUEST_READ, dispatch_prepare_scan,
+			  dispatch_reply_scan, 0 },
+	/* What it syncs are the earlier writes: it comes after them. */
+	[METHOD_SYNC] = { REQUEST_READ, dispatch_prepare_sync,
+			  dispatch_reply_nothing, 0 },
+	[METHOD_STATS] = { REQUEST_READ, dispatch_prepare_stats,
+			   dispatch_reply_stats, 0 },
+};
+
+/* An error that was decoded or made; the reply stays empty without memory. */
+static void fail_with(struct request *request,
+		      const struct message_error *error)
+{
+	buffer_consume(&request->reply, request->reply.len);
+	request->service->metrics.errors_total++;
+	request->state = REQUEST_DONE;
+	if (message_encode_error(&request->reply, request->id, error) < 0)
+		buffer_consume(&request->reply, request->reply.len);
+}
+
+void dispatch_fail(struct request *request, unsigned int code,
+		   const char *format, ...)
+{
+	struct message_error error = { .code = code };
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(error.text, sizeof(error.text), format, args);
+	va_end(args);
+	fail_with(request, &error);
+}
+
+static void fail_no_memory(struct request *request)
+{
+	dispatch_fail(request, MESSAGE_ERROR_NO_MEMORY, "%s",
+		      results_text(-ENOMEM));
+}
+
+int dispatch_check_key(struct request *request, struct message_bytes key)
+{
+	if (key.len == 0) {
+		dispatch_fail(request, MESSAGE_ERROR_BAD_PARAMS,
+			      "a key is empty: it has 1 to %d bytes",
+			      ENGINE_KEY_MAX);
+		return -EINVAL;
+	}
+	if (key.len > ENGINE_KEY_MAX) {
+		dispatch_fail(request, MESSAGE_ERROR_TOO_LARGE,
+			      "a key of %zu bytes is over the limit of %d",
+			      key.len, ENGINE_KEY_MAX);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static void encode(struct request *request, const struct message_reply *reply)
+{
+	int result = message_encode_reply(&request->reply,
+					  request->service->frame_max,
+					  request->message.method, reply);
+
+	if (result == -EMSGSIZE)
+		dispatch_fail(request, MESSAGE_ERROR_TOO_LARGE,
+			      "the reply is over the limit of %zu bytes: ask "
+			      "for less at a time",
+			      request->service->frame_max);
+	else if (result < 0)
+		fail_no_memory(request);
+}
+
+static void answer(struct request *request,
+		   const struct dispatch_method *method)
+{
+	struct message_reply reply;
+
+	memset(&reply, 0, sizeof(reply));
+	reply.id = request->id;
+	reply.missing = request->engine.result != 0;
+	request->state = REQUEST_DONE;
+	if (method->reply(request, &reply) < 0)
+		fail_no_memory(request);
+	else
+		encode(request, &reply);
+	free(reply.items);
+	free(reply.versions);
+	free(reply.stats);
+	free(reply.limits);
+	free(reply.capabilities);
+}
+
+static void begin_method(struct request *request)
+{
+	const struct dispatch_method *method =
+		&methods[request->message.method];
+	int result = 0;
+
+	request->service->metrics.requests_total[request->message.method]++;
+	request->kind = method->kind;
+	request->state = REQUEST_HELD;
+	if (method->prepare)
+		result = method->prepare(request);
+	if (result == -ENOMEM)
+		fail_no_memory(request);
+	else if (result == 0 && request->state == REQUEST_HELD &&
+		 request->kind == REQUEST_LOCAL)
+		answer(request, method);
+}
+
+void dispatch_begin(struct request *request, size_t len)
+{
+	struct message_error error = { .code = MESSAGE_ERROR_NONE };
+	int result =
+		message_decode_request(request->service->decoder,
+				       request->frame.data + request->body_off,
+				       len, &request->message, &error);
+
+	request->id = request->message.id;
+	if (result == 0)
+		begin_method(request);
+	else if (result == -ENOMEM)
+		fail_no_memory(request);
+	else
+		fail_with(request, &error);
+	/* Where the engine does not get it, its bytes are not needed. */
+	if (result < 0)
+		memset(&request->message, 0, sizeof(request->message));
+	if (request->state == REQUEST_DONE)
+		request_drop_input(request);
+}
+
+static void count_latency(const struct request *request)
+{
+	struct metrics *metrics = &request->service->metrics;
+	uint64_t us = clock_monotonic_us() - request->arrived_us;
+
+	if (request->message.method == METHOD_GET)
+		latency_add(&metrics->get, us);
+	else if (request->message.method == METHOD_PUT)
+		latency_add(&metrics->put, us);
+}
+
+void dispatch_finish(struct request *request)
+{
+	const struct dispatch_method *method =
+		&methods[request->message.method];
+	int result = request->engine.result;
+
+	if (result == 0 || result == method->nil_result)
+		answer(request, method);
+	else
+		dispatch_fail(request, results_code(result), "%s",
+			      results_text(result));
+	count_latency(request);
+}
+
+size_t dispatch_reply_len(const struct request *request)
+{
+	/* Heads, numbers and an error's text; far less in most cases. */
+	const size_t each = 32;
+	const struct engine_request *engine = &request->engine;
+	size_t len = 0;
+
+	if (engine->result != 0)
+		return each;
+	for (size_t i = 0; i < engine->n_items; i++)
+		len += engine->items[i].key.len + engine->items[i].value.len;
+	return len + (engine->n_items + 1 + 4 * engine->n_stats) * each;
+}

@@ -1,0 +1,57 @@
+/*
+ * dispatch_methods: dispatch's own table, one row a method.
+ *
+ * prepare checks what the codec cannot know (limits, what goes together) and
+ * fills in request->engine.  It returns 0; or -EINVAL, having called
+ * dispatch_fail; or -ENOMEM.
+ * reply fills in a reply from request->engine, whose result is 0 or
+ * nil_result; arrays that it allocates are freed by dispatch_finish.  It
+ * returns 0 or -ENOMEM.
+ */
+#ifndef GETME_DAEMON_DISPATCH_METHODS_H
+#define GETME_DAEMON_DISPATCH_METHODS_H
+
+#include "daemon/request.h"
+#include "proto/message.h"
+
+struct dispatch_method {
+	enum request_kind kind;
+	int (*prepare)(struct request *request);
+	int (*reply)(struct request *request, struct message_reply *reply);
+	int nil_result; /* of the engine: an answer, no error; 0: none */
+};
+
+int dispatch_prepare_get(struct request *request);
+int dispatch_prepare_stat(struct request *request);
+int dispatch_prepare_get_many(struct request *request);
+int dispatch_prepare_scan(struct request *request);
+int dispatch_prepare_count(struct request *request);
+int dispatch_prepare_sync(struct request *request);
+int dispatch_reply_get(struct request *request, struct message_reply *reply);
+int dispatch_reply_get_many(struct request *request,
+			    struct message_reply *reply);
+int dispatch_reply_scan(struct request *request, struct message_reply *reply);
+int dispatch_reply_count(struct request *request, struct message_reply *reply);
+
+int dispatch_prepare_put(struct request *request);
+int dispatch_prepare_delete(struct request *request);
+int dispatch_prepare_batch(struct request *request);
+int dispatch_prepare_incr(struct request *request);
+int dispatch_prepare_touch(struct request *request);
+int dispatch_prepare_clear(struct request *request);
+int dispatch_reply_version(struct request *request,
+			   struct message_reply *reply);
+int dispatch_reply_delete(struct request *request, struct message_reply *reply);
+int dispatch_reply_batch(struct request *request, struct message_reply *reply);
+
+int dispatch_prepare_hello(struct request *request);
+int dispatch_prepare_stats(struct request *request);
+int dispatch_reply_hello(struct request *request, struct message_reply *reply);
+int dispatch_reply_nothing(struct request *request,
+			   struct message_reply *reply);
+int dispatch_reply_stats(struct request *request, struct message_reply *reply);
+
+/* 0, or -EINVAL having called dispatch_fail: too long, or empty. */
+int dispatch_check_key(struct request *request, struct message_bytes key);
+
+#endif

@@ -1,0 +1,146 @@
+#include "daemon/output.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "daemon/limits.h"
+
+struct output_chunk {
+	struct output_chunk *next;
+	struct buffer bytes;
+};
+
+enum {
+	CHUNKS_AT_ONCE = 16,
+};
+
+static void drop_head(struct output *output)
+{
+	struct output_chunk *chunk = output->head;
+
+	output->head = chunk->next;
+	if (!output->head)
+		output->tail = NULL;
+	buffer_deinit(&chunk->bytes);
+	free(chunk);
+}
+
+void output_deinit(struct output *output)
+{
+	while (output->head)
+		drop_head(output);
+	output->len = 0;
+}
+
+static struct output_chunk *add_chunk(struct output *output)
+{
+	struct output_chunk *chunk = calloc(1, sizeof(*chunk));
+
+	if (!chunk)
+		return NULL;
+	if (output->tail)
+		output->tail->next = chunk;
+	else
+		output->head = chunk;
+	output->tail = chunk;
+	return chunk;
+}
+
+/* Small chunks grow up to twice what is moved instead of copied. */
+static int add_copy(struct output *output, const struct buffer *buffer)
+{
+	struct output_chunk *chunk = output->tail;
+
+	if (!chunk || chunk->bytes.len >= LIMITS_REPLY_MOVE)
+		chunk = add_chunk(output);
+	if (!chunk)
+		return -ENOMEM;
+	return buffer_append(&chunk->bytes, buffer->data, buffer->len);
+}
+
+static int add_moved(struct output *output, struct buffer *buffer)
+{
+	struct output_chunk *chunk = output->tail;
+
+	if (!chunk || chunk->bytes.len > 0)
+		chunk = add_chunk(output);
+	if (!chunk)
+		return -ENOMEM;
+	buffer_deinit(&chunk->bytes);
+	chunk->bytes = *buffer;
+	buffer_init(buffer);
+	return 0;
+}
+
+int output_add(struct output *output, struct buffer *buffer)
+{
+	size_t len = buffer->len;
+	int result;
+
+	if (len >= LIMITS_REPLY_MOVE)
+		result = add_moved(output, buffer);
+	else
+		result = add_copy(output, buffer);
+	if (result < 0)
+		return result;
+	buffer_consume(buffer, buffer->len);
+	output->len += len;
+	return 0;
+}
+
+/* The last chunk stays for what comes next, without a large buffer. */
+static void consume(struct output *output, size_t len)
+{
+	output->len -= len;
+	while (output->head) {
+		struct buffer *bytes = &output->head->bytes;
+		size_t part = len < bytes->len ? len : bytes->len;
+
+		buffer_consume(bytes, part);
+		len -= part;
+		if (bytes->len > 0)
+			return;
+		if (output->head == output->tail) {
+			buffer_trim(bytes, LIMITS_OUTPUT_KEEP);
+			return;
+		}
+		drop_head(output);
+	}
+}
+
+static ssize_t send_chunks(const struct output *output, int fd)
+{
+	struct iovec iov[CHUNKS_AT_ONCE];
+	struct msghdr message = { .msg_iov = iov };
+	ssize_t n;
+
+	for (const struct output_chunk *chunk = output->head;
+	     chunk && message.msg_iovlen < CHUNKS_AT_ONCE;
+	     chunk = chunk->next) {
+		iov[message.msg_iovlen].iov_base = chunk->bytes.data;
+		iov[message.msg_iovlen].iov_len = chunk->bytes.len;
+		message.msg_iovlen++;
+	}
+	do {
+		n = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+long output_write(struct output *output, int fd)
+{
+	ssize_t n;
+
+	if (output->len == 0)
+		return 0;
+	n = send_chunks(output, fd);
+	/* No memory or buffers for the message: the peer may take it later. */
+	if (n == -EAGAIN || n == -ENOBUFS || n == -ENOMEM)
+		return 0;
+	if (n > 0)
+		consume(output, (size_t)n);
+	return (long)n;
+}

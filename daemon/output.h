@@ -1,0 +1,37 @@
+/*
+ * output: the bytes that wait for a peer to take them.
+ *
+ * A list of buffers: small replies are copied behind one another, a large
+ * one is queued as it is.  A few leave with one system call.
+ */
+#ifndef GETME_DAEMON_OUTPUT_H
+#define GETME_DAEMON_OUTPUT_H
+
+#include <stddef.h>
+
+#include "proto/buffer.h"
+
+struct output_chunk;
+
+/* All zero is an empty one. */
+struct output {
+	struct output_chunk *head;
+	struct output_chunk *tail;
+	size_t len; /* bytes in all chunks */
+};
+
+void output_deinit(struct output *output);
+
+/*
+ * Adds what is in BUFFER, and leaves BUFFER empty: of small ones its memory
+ * stays with the caller.  0, or -ENOMEM (nothing was added).
+ */
+int output_add(struct output *output, struct buffer *buffer);
+
+/*
+ * Writes to the socket FD what it takes.  Returns how many bytes it took (0
+ * when it takes none now) or a negative errno: the peer is gone.
+ */
+long output_write(struct output *output, int fd);
+
+#endif

@@ -1,0 +1,100 @@
+#include "daemon/request.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/limits.h"
+#include "daemon/service.h"
+
+static void destroy(struct request *request)
+{
+	buffer_deinit(&request->frame);
+	buffer_deinit(&request->reply);
+	free(request);
+}
+
+void request_pool_deinit(struct request_pool *pool)
+{
+	while (pool->free) {
+		struct request *request = pool->free;
+
+		pool->free = request->next;
+		destroy(request);
+	}
+	pool->n_free = 0;
+}
+
+struct request *request_new(struct service *service)
+{
+	struct request_pool *pool = &service->pool;
+	struct request *request = pool->free;
+	struct buffer frame;
+	struct buffer reply;
+
+	if (!request) {
+		request = calloc(1, sizeof(*request));
+		if (request)
+			request->service = service;
+		return request;
+	}
+	pool->free = request->next;
+	pool->n_free--;
+	frame = request->frame;
+	reply = request->reply;
+	memset(request, 0, sizeof(*request));
+	request->service = service;
+	request->frame = frame;
+	request->reply = reply;
+	return request;
+}
+
+static void empty(struct buffer *buffer)
+{
+	buffer_consume(buffer, buffer->len);
+	buffer_trim(buffer, LIMITS_RECORD_KEEP);
+}
+
+void request_drop_input(struct request *request)
+{
+	message_request_deinit(&request->message);
+	memset(&request->message, 0, sizeof(request->message));
+	free(request->keys);
+	request->keys = NULL;
+	free(request->mutations);
+	request->mutations = NULL;
+	empty(&request->frame);
+}
+
+void request_free(struct request *request)
+{
+	struct request_pool *pool;
+
+	if (!request)
+		return;
+	pool = &request->service->pool;
+	request_drop_input(request);
+	empty(&request->reply);
+	if (pool->n_free >= LIMITS_RECORDS_FREE) {
+		destroy(request);
+		return;
+	}
+	request->next = pool->free;
+	pool->free = request;
+	pool->n_free++;
+}
+
+int request_copy_body(struct request *request, const void *body, size_t len)
+{
+	empty(&request->frame);
+	request->body_off = 0;
+	return buffer_append(&request->frame, body, len);
+}
+
+void request_take_frame(struct request *request, struct buffer *frame,
+			size_t body_off)
+{
+	buffer_deinit(&request->frame);
+	request->frame = *frame;
+	request->body_off = body_off;
+	buffer_init(frame);
+}

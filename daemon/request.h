@@ -1,0 +1,85 @@
+/*
+ * request: the record of one request from its frame to its reply, and the
+ * pool that records come from.
+ *
+ * Invariants
+ *  1. What message and engine point to lies in frame, or in memory of the
+ *     record: it stays until the engine is done with it.
+ *  2. A record belongs to its connection's lane.  When the connection
+ *     goes while the engine has it, connection becomes NULL and whoever gets
+ *     the engine's answer frees it.
+ *  3. The pool keeps records with their small buffers, so that small
+ *     requests, one after another, allocate nothing.
+ */
+#ifndef GETME_DAEMON_REQUEST_H
+#define GETME_DAEMON_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/engine.h"
+#include "proto/buffer.h"
+#include "proto/message.h"
+
+struct connection;
+struct service;
+
+/* For the order of a connection's requests (daemon/lane.h). */
+enum request_kind {
+	REQUEST_LOCAL, /* answered by the daemon itself, at once */
+	REQUEST_READ,
+	REQUEST_WRITE,
+	REQUEST_N_KINDS
+};
+
+enum request_state {
+	REQUEST_HELD,	 /* ready for the engine, not yet its turn */
+	REQUEST_RUNNING, /* the engine has it */
+	REQUEST_AGAIN,	 /* a read whose answer had no room: to be repeated */
+	REQUEST_DONE,	 /* reply holds the whole frame */
+};
+
+struct request {
+	struct request *next; /* in the lane, or in the pool */
+	struct service *service;
+	struct connection *connection;
+	enum request_state state;
+	enum request_kind kind;
+	bool dependent; /* a write whose effect depends on the state */
+	uint32_t id;
+	uint64_t arrived_us; /* CLOCK_MONOTONIC */
+	size_t input_len;    /* bytes of its frame, while it is kept */
+	size_t expected_len; /* REQUEST_AGAIN: what its answer took */
+	struct buffer frame; /* the body at body_off, or empty */
+	size_t body_off;
+	struct message_request message;
+	struct engine_request engine;
+	struct engine_bytes key;	   /* room for one */
+	struct engine_mutation mutation;   /* room for one */
+	struct engine_bytes *keys;	   /* owned; more than one */
+	struct engine_mutation *mutations; /* owned; more than one */
+	struct buffer reply;
+};
+
+/* All zero is an empty one. */
+struct request_pool {
+	struct request *free;
+	size_t n_free;
+};
+
+void request_pool_deinit(struct request_pool *pool);
+
+/* All members zero but the buffers' memory.  NULL: no memory. */
+struct request *request_new(struct service *service);
+void request_free(struct request *request);
+
+/* The frame's bytes; both end what was there.  -ENOMEM for the copy. */
+int request_copy_body(struct request *request, const void *body, size_t len);
+void request_take_frame(struct request *request, struct buffer *frame,
+			size_t body_off);
+
+/* Drops what only the engine needed: frame, keys, mutations. */
+void request_drop_input(struct request *request);
+
+#endif

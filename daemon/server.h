@@ -1,0 +1,36 @@
+/*
+ * server: accepts clients, within limits, and stops in order.
+ *
+ *   SERVING   accepts
+ *   PAUSED    descriptors or memory ran out: accepts again when a client
+ *             went, or after LIMITS_ACCEPT_PAUSE_MS
+ *   STOPPING  accepts no more; ends the loop when the last client is gone
+ */
+#ifndef GETME_DAEMON_SERVER_H
+#define GETME_DAEMON_SERVER_H
+
+#include "common/engine.h"
+#include "daemon/limits.h"
+#include "daemon/listener.h"
+#include "daemon/loop.h"
+
+struct server;
+
+/* All are borrowed and outlive the server.  0, or -ENOMEM, -EMFILE. */
+int server_new(struct loop *loop, struct engine *engine,
+	       struct listener *listener, const struct limits *limits,
+	       struct server **server);
+
+/*
+ * Stops accepting, closes the listener, finishes what was accepted and then
+ * stops the loop.  The second time: stops at once.
+ */
+void server_stop(struct server *server);
+
+/* Before the engine is closed: no client is there after it. */
+void server_close_connections(struct server *server);
+
+/* After the engine was closed. */
+void server_free(struct server *server);
+
+#endif

@@ -1,0 +1,64 @@
+/*
+ * service: what all connections share: the engine, the codec, the pool of
+ * records, limits and counters; and the round that moves them on.
+ *
+ * In each round the loop's callbacks read requests and submit them; then
+ * service_round gives the engine its turn, which answers some of them, and
+ * every connection that has something to do moves on: replies leave,
+ * requests that waited are submitted (and a further round follows).
+ */
+#ifndef GETME_DAEMON_SERVICE_H
+#define GETME_DAEMON_SERVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/engine.h"
+#include "daemon/limits.h"
+#include "daemon/loop.h"
+#include "daemon/metrics.h"
+#include "daemon/request.h"
+#include "proto/message.h"
+
+struct service {
+	struct loop *loop;     /* borrowed */
+	struct engine *engine; /* borrowed */
+	struct engine_capabilities capabilities;
+	struct limits limits;
+	size_t frame_max; /* bytes of a body, either way */
+	struct message_decoder *decoder;
+	struct request_pool pool;
+	struct metrics metrics;
+	uint8_t *scratch;		/* LIMITS_SCRATCH bytes to read into */
+	struct connection *connections; /* all that are not closed */
+	struct connection *ready;	/* those to move on in this round */
+	struct connection *closed;	/* those to free after it */
+	struct loop_timer *engine_timer;
+	struct loop_timer *sweep_timer;
+	bool turn_wanted;
+	bool sweep_set;
+	/* A connection was closed; its uid is still there to be read. */
+	void (*on_closed)(void *ctx, const struct connection *connection);
+	/* The engine had a turn: its events and state may be new. */
+	void (*on_turn)(void *ctx);
+	void *ctx;
+};
+
+/* 0 or -ENOMEM.  The loop's round and woken functions are set. */
+int service_init(struct service *service, struct loop *loop,
+		 struct engine *engine, const struct limits *limits);
+
+/*
+ * Closes all connections.  The engine must be closed after it, and before
+ * service_deinit: until then it has requests.
+ */
+void service_close_connections(struct service *service);
+void service_deinit(struct service *service);
+
+/* Hands REQUEST to the engine, and sees that it gets a turn. */
+void service_submit(struct service *service, struct engine_request *request);
+
+/* A connection drains by a deadline: look at it from time to time. */
+void service_want_sweep(struct service *service);
+
+#endif

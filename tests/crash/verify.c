@@ -1,0 +1,321 @@
+#include "tests/crash/verify.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "tests/crash/simbytes.h"
+
+enum {
+	STATE_TEXT_LEN = 128,
+	LAST_LEN = 777, /* of the put after a recovery */
+	LAST_ID = 4711,
+};
+
+/* A state that a second cut may leave, picked while the recovery runs. */
+struct pick {
+	uint64_t random;
+	unsigned n_calls; /* that changed something */
+	unsigned at_call;
+	struct simfs *state;
+	char text[STATE_TEXT_LEN];
+};
+
+/* What one check works on. */
+struct check {
+	struct verify *verify;
+	const struct oracle *oracle;
+	const char *what;
+};
+
+uint64_t verify_env(const char *name, uint64_t otherwise)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? strtoull(text, NULL, 0) : otherwise;
+}
+
+uint64_t verify_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+struct simfs *verify_new_fs(void)
+{
+	struct simfs *fs = simfs_new();
+	struct io *io = simfs_io(fs);
+
+	if (io->mkdir(io, VERIFY_PARENT) || io->sync_dir(io, "/"))
+		abort();
+	return fs;
+}
+
+int verify_open(struct simfs *fs, struct store **store,
+		struct store_error *error)
+{
+	struct store_options options = { .dir = VERIFY_DIR,
+					 .io = simfs_io(fs),
+					 .segment_size = STORE_SEGMENT_MIN };
+
+	error->text[0] = '\0';
+	return store_open(&options, store, error);
+}
+
+void verify_at(struct verify *verify, const char *where)
+{
+	verify->where = where;
+	verify->n_shown_here = 0;
+}
+
+void verify_fail(struct verify *verify, const char *format, ...)
+{
+	va_list args;
+
+	verify->n_violations++;
+	if (verify->n_shown == VERIFY_SHOWN_MAX ||
+	    verify->n_shown_here == VERIFY_SHOWN_HERE)
+		return;
+	verify->n_shown++;
+	verify->n_shown_here++;
+	printf("# violation: %s: ", verify->where);
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	printf("\n");
+	fflush(stdout);
+}
+
+/* NULL, with the violation told, when it does not open. */
+static struct store *open_on(const struct check *check, struct simfs *state)
+{
+	struct store_error error;
+	struct store *store;
+	int result;
+
+	if (check->verify->trace)
+		fprintf(check->verify->trace, "# open: %s\n", check->what);
+	simfs_set_trace(state, check->verify->trace);
+	result = verify_open(state, &store, &error);
+	if (!result)
+		return store;
+	verify_fail(check->verify, "%s: open returns %d: %s", check->what,
+		    result, error.text);
+	return NULL;
+}
+
+static bool read_all(const struct check *check, struct store *store,
+		     struct oracle_contents *seen)
+{
+	char why[ORACLE_TEXT_LEN];
+
+	if (!oracle_read(check->oracle, store, seen, why))
+		return true;
+	verify_fail(check->verify, "%s: %s", check->what, why);
+	return false;
+}
+
+static bool check_scan(const struct check *check, struct store *store,
+		       const struct oracle_contents *seen)
+{
+	char why[ORACLE_TEXT_LEN];
+
+	if (!oracle_check_scan(store, seen, why))
+		return true;
+	verify_fail(check->verify, "%s: %s", check->what, why);
+	return false;
+}
+
+static bool check_admitted(const struct check *check, enum oracle_crash crash,
+			   const struct oracle_contents *seen)
+{
+	char why[ORACLE_TEXT_LEN];
+
+	if (oracle_admits(check->oracle, crash, seen, why))
+		return true;
+	verify_fail(check->verify, "%s: %s", check->what, why);
+	return false;
+}
+
+static bool check_equal(const struct check *check,
+			const struct oracle_contents *seen,
+			const struct oracle_contents *due)
+{
+	char seen_text[ORACLE_TEXT_LEN], due_text[ORACLE_TEXT_LEN];
+
+	if (oracle_equal(seen, due))
+		return true;
+	oracle_print(seen, seen_text);
+	oracle_print(due, due_text);
+	verify_fail(check->verify, "%s: saw %s, due is %s", check->what,
+		    seen_text, due_text);
+	return false;
+}
+
+/* A crash tears, it damages nothing. */
+static void check_stats(const struct check *check, struct store *store)
+{
+	struct store_stats stats;
+
+	memset(&stats, 0, sizeof(stats));
+	store_get_stats(store, &stats);
+	if (stats.damaged || stats.damaged_entries || stats.corrupt_reads)
+		verify_fail(check->verify,
+			    "%s: the store says it is damaged (%llu entries)",
+			    check->what,
+			    (unsigned long long)stats.damaged_entries);
+	if (stats.read_only || stats.full)
+		verify_fail(check->verify, "%s: the store says it is %s",
+			    check->what, stats.full ? "full" : "read-only");
+}
+
+static void close_on(const struct check *check, struct simfs *state,
+		     struct store *store)
+{
+	int result = store_close(store);
+
+	if (result)
+		verify_fail(check->verify, "%s: close returns %d", check->what,
+			    result);
+	if (simfs_n_open(state) || simfs_n_misused(state))
+		verify_fail(check->verify,
+			    "%s: %u descriptors are left open, %u misused",
+			    check->what, simfs_n_open(state),
+			    simfs_n_misused(state));
+}
+
+/* Keeps one of the calls, each with the same odds. */
+static void pick_cut(void *ctx, struct simfs *fs, enum simfs_call call,
+		     bool changed)
+{
+	struct pick *pick = ctx;
+
+	(void)call;
+	if (!changed || sim_random(&pick->random) % ++pick->n_calls)
+		return;
+	simfs_free(pick->state);
+	pick->at_call = pick->n_calls;
+	pick->state = simfs_crash_random(fs, sim_random(&pick->random),
+					 pick->text, sizeof(pick->text));
+}
+
+/* A cut inside the recovery. */
+static void check_picked(const struct check *check, const struct pick *pick)
+{
+	char what[4 * STATE_TEXT_LEN];
+	struct check again = *check;
+	struct oracle_contents seen;
+	struct store *store;
+
+	if (!pick->state)
+		return;
+	check->verify->n_second++;
+	snprintf(what, sizeof(what), "%s; cut again after change %u of %u, %s",
+		 check->what, pick->at_call, pick->n_calls, pick->text);
+	again.what = what;
+	store = open_on(&again, pick->state);
+	if (!store)
+		return;
+	if (read_all(&again, store, &seen))
+		check_admitted(&again, ORACLE_POWER_CUT, &seen);
+	check_stats(&again, store);
+	close_on(&again, pick->state, store);
+}
+
+/* A cut now that loses all that may be lost; SEEN must be there. */
+static void check_durable(const struct check *check, struct simfs *state,
+			  const struct oracle_contents *due, const char *when)
+{
+	char what[4 * STATE_TEXT_LEN];
+	struct check again = *check;
+	struct simfs *left = simfs_crash_durable(state);
+	struct oracle_contents seen;
+	struct store *store;
+
+	check->verify->n_second++;
+	snprintf(what, sizeof(what), "%s; cut again %s, all lost", check->what,
+		 when);
+	again.what = what;
+	store = open_on(&again, left);
+	if (store) {
+		if (read_all(&again, store, &seen))
+			check_equal(&again, &seen, due);
+		check_stats(&again, store);
+		close_on(&again, left, store);
+	}
+	simfs_free(left);
+}
+
+static void check_next_put(const struct check *check, struct simfs *state,
+			   struct store *store,
+			   const struct oracle_contents *before)
+{
+	struct oracle_contents seen, due;
+	struct oracle after;
+	struct check next = *check;
+	int result;
+
+	oracle_init(&after);
+	oracle_settle(&after, before);
+	next.oracle = &after;
+	result = oracle_put(&after, store, "last", LAST_ID, LAST_LEN,
+			    STORE_ALWAYS);
+	if (result)
+		verify_fail(check->verify, "%s: the next put returns %d",
+			    check->what, result);
+	oracle_newest(&after, &due);
+	if (read_all(&next, store, &seen))
+		check_equal(&next, &seen, &due);
+	check_durable(&next, state, &due, "after the next put");
+	close_on(&next, state, store);
+	store = open_on(&next, state);
+	if (!store)
+		return;
+	if (read_all(&next, store, &seen))
+		check_equal(&next, &seen, &due);
+	check_stats(&next, store);
+	close_on(&next, state, store);
+}
+
+void verify_state(struct verify *verify, const struct oracle *oracle,
+		  enum oracle_crash crash, struct simfs *state, uint64_t seed,
+		  const char *what)
+{
+	struct check check = { verify, oracle, what };
+	struct pick pick = { .random = seed };
+	struct oracle_contents seen;
+	struct store *store;
+
+	verify->n_first++;
+	simfs_set_hook(state, pick_cut, &pick);
+	store = open_on(&check, state);
+	simfs_set_hook(state, NULL, NULL);
+	check_picked(&check, &pick);
+	simfs_free(pick.state);
+	if (!store)
+		return;
+	check_stats(&check, store);
+	if (!read_all(&check, store, &seen) ||
+	    !check_admitted(&check, crash, &seen) ||
+	    (sim_mix(seed) % VERIFY_SCANNED == 0 &&
+	     !check_scan(&check, store, &seen))) {
+		store_abandon(store);
+		return;
+	}
+	check_durable(&check, state, &seen, "after the open");
+	check_next_put(&check, state, store, &seen);
+}
+
+void verify_running(struct verify *verify, const struct oracle *oracle,
+		    struct store *store, const char *what)
+{
+	struct check check = { verify, oracle, what };
+	struct oracle_contents seen;
+
+	if (read_all(&check, store, &seen) &&
+	    check_admitted(&check, ORACLE_KILL, &seen))
+		check_scan(&check, store, &seen);
+}

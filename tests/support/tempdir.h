@@ -1,0 +1,13 @@
+/*
+ * tempdir: a folder for one test, on a real file system.
+ */
+#ifndef GETME_TESTS_SUPPORT_TEMPDIR_H
+#define GETME_TESTS_SUPPORT_TEMPDIR_H
+
+/* Makes one below $TMPDIR or /tmp; the test fails when it cannot. */
+char *tempdir_new(void);
+
+/* Removes it with all that is in it and frees its name; NULL is fine. */
+void tempdir_free(char *dir);
+
+#endif
