@@ -30,9 +30,15 @@ GETMECTL = ctl_base64 ctl_batch ctl_command ctl_exit ctl_export \
 	ctl_progress ctl_record ctl_stats ctl_write
 
 # tests/: what several tests share; then programs, one a word.
-SUPPORT = message_equal msgpack_text
-TESTS = test_buffer test_ctl_base64 test_ctl_json test_ctl_lines \
-	test_ctl_record test_digest test_frame test_index test_message \
+SUPPORT = client_fixture fake_server fake_store message_equal msgpack_text
+TESTS = test_buffer test_client_batch test_client_connect test_client_fork \
+	test_client_loss test_client_many test_client_ops \
+	test_client_option_struct test_client_pipeline test_client_result \
+	test_client_scan test_client_socket_path test_client_stats \
+	test_client_tickets test_client_transport test_ctl_base64 \
+	test_ctl_exit test_ctl_files test_ctl_import test_ctl_json \
+	test_ctl_lines test_ctl_options test_ctl_record test_ctl_stats \
+	test_digest test_frame test_index test_message \
 	test_method test_simfs test_units
 
 # tests/crash/: power cuts and injected faults.  A word that does not begin
@@ -41,7 +47,7 @@ CRASH = oracle simbytes simfs simfs_states simtree verify workload \
 	test_failed_sync test_faults test_powercut
 
 # tests/fuzz/: libFuzzer targets, with their seeds, if any, in seeds/NAME/.
-FUZZ =
+FUZZ = fuzz_client fuzz_record
 
 # tests/bench/: one module each; `make microbench` runs them.
 BENCH =
@@ -49,7 +55,7 @@ BENCH =
 # tests/e2e/: the real programs.  What is named test_ is run (of these,
 # E2E_ALONE with nothing beside it, since it measures time), the rest helps;
 # a word without .sh is built from C.
-E2E =
+E2E = test_getmectl.sh
 E2E_ALONE =
 
 # Tests that are built and run with ThreadSanitizer too.
@@ -63,7 +69,8 @@ SYSTEMD = getmed.service getmed.socket
 C_SOURCES = $(COMMON:%=common/%.c) $(PROTO:%=proto/%.c) \
 	$(DAEMON:%=daemon/%.c) daemon/main.c $(LIBRARY:%=client/%.c) \
 	$(GETMECTL:%=client/%.c) client/getmectl.c \
-	$(SUPPORT:%=tests/support/%.c) $(TESTS:%=tests/%.c) \
+	$(SUPPORT:%=tests/support/%.c) tests/support/example.c \
+	$(TESTS:%=tests/%.c) \
 	$(CRASH:%=tests/crash/%.c) $(FUZZ:%=tests/fuzz/%.c) \
 	$(BENCH:%=tests/bench/%.c) $(E2E_C:%=tests/e2e/%.c)
 E2E_C = $(filter-out %.sh,$(E2E) $(E2E_ALONE))
@@ -80,7 +87,7 @@ PROTO := $(call found,proto/*.c)
 DAEMON := $(filter-out main,$(call found,daemon/*.c))
 GETMECTL := $(call found,client/ctl_*.c)
 LIBRARY := $(filter-out ctl_% getmectl,$(call found,client/*.c))
-SUPPORT := $(call found,tests/support/*.c)
+SUPPORT := $(filter-out example,$(call found,tests/support/*.c))
 TESTS := $(call found,tests/test_*.c)
 CRASH := $(call found,tests/crash/*.c)
 FUZZ := $(call found,tests/fuzz/fuzz_*.c)
@@ -235,6 +242,9 @@ endef
 
 $(B)/obj/%.o: %.c $(B)/flags
 	$(compile)
+
+# As a program outside of the tree includes it.
+$(B)/obj/tests/support/example.o: private LANGUAGE += -Iclient
 
 # libFuzzer calls it, no header declares it.
 $(B)/obj/tests/fuzz/%.o $(B)/tidy/tests/fuzz/%: \

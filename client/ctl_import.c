@@ -251,10 +251,12 @@ static enum ctl_status take_lines(struct import *import)
 	size_t len;
 	int r = 0;
 
-	while (status == CTL_DONE && !import->failure) {
+	while (status == CTL_DONE) {
 		/* A slow producer's records are not kept waiting. */
 		if (ctl_lines_would_wait(&import->lines))
 			drain(import);
+		if (import->failure)
+			break;
 		r = ctl_lines_next(&import->lines, &line, &len);
 		if (r != 0)
 			break;

@@ -60,7 +60,7 @@ static void look_pending(struct draft *draft, const struct pending_node *node,
 	const struct write *write = node->write;
 	const struct record *record = write->record;
 	const struct log_item *item = record_item(record, node->item);
-	struct entry entry;
+	uint64_t expires_at_ms = record->expires_at_ms[node->item];
 
 	draft->depends = true;
 	if (write->ticket > draft->ticket)
@@ -68,9 +68,8 @@ static void look_pending(struct draft *draft, const struct pending_node *node,
 	state->pending = true;
 	if (record->deletes[node->item])
 		return;
-	entry_peek(item->head, &entry);
-	state->expires_at_ms = entry.expires_at_ms;
-	state->exists = !expired(draft, entry.expires_at_ms);
+	state->expires_at_ms = expires_at_ms;
+	state->exists = !expired(draft, expires_at_ms);
 	state->value = item->value ? item->value :
 				     item->head + item->head_len;
 	state->value_len = item->value_len;

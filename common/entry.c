@@ -120,14 +120,6 @@ static void decode_fixed(const uint8_t *data, struct entry *entry)
 	entry->expires_at_ms = 0;
 }
 
-void entry_peek(const uint8_t *head, struct entry *entry)
-{
-	decode_fixed(head, entry);
-	entry->key = NULL;
-	if (has_expiry(entry))
-		entry->expires_at_ms = bytes_get64(head + AT_EXPIRES);
-}
-
 int entry_decode(const uint8_t *data, size_t len, uint64_t limit,
 		 uint32_t segment_id, uint64_t off, struct entry *entry,
 		 size_t *need)

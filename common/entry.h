@@ -96,9 +96,6 @@ size_t entry_value_off(const struct entry *entry);
  */
 void entry_encode(const struct entry *entry, uint8_t *out);
 
-/* The fields of an entry as entry_encode left them, not checked; no key. */
-void entry_peek(const uint8_t *head, struct entry *entry);
-
 /*
  * Finishes an encoded entry for its place: HEAD is what entry_encode wrote,
  * VALUE its value (borrowed, value_len bytes).

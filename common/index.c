@@ -231,7 +231,7 @@ static int add_chunk(struct index *index, enum index_family f)
 {
 	struct family *family = &index->families[f];
 	unsigned chunk = family->n_chunks;
-	void *base;
+	void *base = NULL;
 	bool used;
 	int rc;
 
@@ -515,15 +515,12 @@ static struct index_place place_at(const struct spot *spot)
 	return index_slot_place(spot->node.slots[spot->i]);
 }
 
-/* Where nothing else fails: memory for one more slot in BUCKET. */
+/* Memory for one more slot in BUCKET; a promised one finds it there. */
 static int prepare_insert(struct index *index, uint64_t bucket)
 {
 	int rc = populate_bucket(index, bucket);
 
-	if (!rc)
-		rc = prepare_overflow(
-			index, index->n_promised ? index->n_promised : 1);
-	return rc;
+	return rc ? rc : prepare_overflow(index, 1);
 }
 
 static void count_inserted(struct index *index, const struct spot *spot)
@@ -673,20 +670,23 @@ static void grow(struct index *index, size_t n_splits_max)
 
 static int make_header(struct index *index)
 {
-	void *base;
+	struct index_header *header;
+	void *base = NULL;
 	int rc = map_memfd(index, INDEX_HEADER_LEN, &index->header_fd, &base);
 
 	if (rc)
 		return rc;
-	index->header = base;
+	assert(base);
+	header = base;
+	index->header = header;
 	rc = populate_range(index, index->header_fd, 0, INDEX_HEADER_LEN);
 	if (rc)
 		return rc;
-	index->header->layout = INDEX_LAYOUT;
-	index->header->n_buckets = index->n_buckets;
-	memcpy(index->header->secret, index->options.secret, DIGEST_SECRET_LEN);
-	store64(&index->header->magic, INDEX_MAGIC);
-	return lookup_init(&index->map, index->header);
+	header->layout = INDEX_LAYOUT;
+	header->n_buckets = index->n_buckets;
+	memcpy(header->secret, index->options.secret, DIGEST_SECRET_LEN);
+	store64(&header->magic, INDEX_MAGIC);
+	return lookup_init(&index->map, header);
 }
 
 int index_new(const struct index_options *options, struct index **out)

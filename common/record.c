@@ -5,7 +5,6 @@
 
 #include "common/bytes.h"
 #include "common/entry.h"
-#include "common/index_layout.h"
 
 enum {
 	/* values up to this are copied behind their key: one run of bytes */
@@ -101,9 +100,10 @@ static struct record *allocate(size_t n, uint64_t entry_bytes,
 	size_t n_items = n + (n > 1);
 	size_t items_off = bytes_align8(sizeof(struct record));
 	size_t digests_off = items_off + n_items * sizeof(struct log_item);
-	size_t bytes_off = digests_off + n * sizeof(struct digest);
-	size_t flags_off = bytes_off + (size_t)entry_bytes;
-	uint8_t *block = malloc(flags_off + 2 * n);
+	size_t expires_off = digests_off + n * sizeof(struct digest);
+	size_t bytes_off = expires_off + n * sizeof(uint64_t);
+	size_t deletes_off = bytes_off + (size_t)entry_bytes;
+	uint8_t *block = malloc(deletes_off + n);
 	struct record *record;
 
 	if (!block)
@@ -115,8 +115,8 @@ static struct record *allocate(size_t n, uint64_t entry_bytes,
 	record->log.n_items = (uint32_t)n_items;
 	record->log.items = (struct log_item *)(void *)(block + items_off);
 	record->digests = (struct digest *)(void *)(block + digests_off);
-	record->flags = block + flags_off;
-	record->deletes = (bool *)(block + flags_off + n);
+	record->expires_at_ms = (uint64_t *)(void *)(block + expires_off);
+	record->deletes = (bool *)(block + deletes_off);
 	*bytes = block + bytes_off;
 	return record;
 }
@@ -146,9 +146,7 @@ struct record *record_new(const struct record_op *ops, size_t n,
 		at = encode_op(&ops[i], n > 1, now_ms, at, item++);
 		record->digests[i] =
 			digest_of(secret, ops[i].key, ops[i].key_len);
-		record->flags[i] = ops[i].expires_at_ms != 0 ?
-					   INDEX_HAS_EXPIRY :
-					   0;
+		record->expires_at_ms[i] = ops[i].expires_at_ms;
 		record->deletes[i] = ops[i].is_delete;
 		if (!ops[i].is_delete)
 			record->log.removes = false;

@@ -28,10 +28,10 @@ struct record_op {
 struct record {
 	struct log_record log; /* the first member */
 	uint32_t n_ops;
-	struct digest *digests; /* n_ops, as the operations */
-	uint8_t *flags;		/* n_ops: INDEX_HAS_EXPIRY */
-	bool *deletes;		/* n_ops */
-	void *user;		/* the caller's */
+	struct digest *digests;	 /* n_ops, as the operations */
+	uint64_t *expires_at_ms; /* n_ops; 0: none */
+	bool *deletes;		 /* n_ops */
+	void *user;		 /* the caller's */
 };
 
 /*

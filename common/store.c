@@ -472,7 +472,7 @@ static void apply_item(struct store *store, const struct record *record,
 		.len8 = item->len / 8 < INDEX_LEN8_UNKNOWN ?
 				(uint32_t)(item->len / 8) :
 				INDEX_LEN8_UNKNOWN,
-		.flags = record->flags[i],
+		.flags = record->expires_at_ms[i] ? INDEX_HAS_EXPIRY : 0,
 	};
 
 	if (record->deletes[i]) {

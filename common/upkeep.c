@@ -480,7 +480,7 @@ static bool something_due(const struct upkeep *upkeep)
 	       upkeep->flush.state == REQUEST_PENDING ||
 	       upkeep->retry ||
 	       (upkeep->want_spare && !upkeep->spare && !upkeep->stop &&
-		upkeep->spare_error == 0);
+		(upkeep->spare_error == 0 || upkeep->retry));
 }
 
 /* The urgent part: manifest, spare, whoever waits. */
@@ -501,6 +501,7 @@ static void run_urgent(struct upkeep *upkeep)
 	round_take(upkeep, &take);
 	lock(upkeep);
 	want_spare = upkeep->want_spare && !upkeep->spare && !upkeep->stop;
+	upkeep->retry = false;
 	unlock(upkeep);
 	round_spare(upkeep, want_spare);
 	result = write_manifest(upkeep);
@@ -766,7 +767,7 @@ void upkeep_want_spare(struct upkeep *upkeep)
 {
 	lock(upkeep);
 	upkeep->want_spare = true;
-	upkeep->spare_error = 0;
+	upkeep->retry = true;
 	go(upkeep);
 	unlock(upkeep);
 }

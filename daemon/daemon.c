@@ -244,10 +244,11 @@ static int serve(struct daemon *daemon, struct failure *failure)
 {
 	int result;
 
-	logging_write(LOGGING_INFO, "getmed " GETME_VERSION " serves %s on %s",
+	logging_write(LOGGING_INFO, "serving %s on %s (version %s)",
 		      daemon->store,
 		      daemon->passed_fd < 0 ? daemon->socket
-					    : "the socket of systemd");
+					    : "the socket of systemd",
+		      GETME_VERSION);
 	systemd_status("serving");
 	systemd_ready();
 	result = loop_run(daemon->loop);

@@ -12,6 +12,13 @@
 #include "daemon/results.h"
 #include "daemon/service.h"
 
+/* What the codec lets through, the engine takes. */
+_Static_assert((int)MESSAGE_KEYS_MAX <= (int)ENGINE_KEYS_MAX &&
+		       (int)MESSAGE_KEYS_MAX <= (int)ENGINE_BATCH_MAX &&
+		       (int)MESSAGE_OPS_MAX <= (int)ENGINE_BATCH_MAX &&
+		       (int)MESSAGE_CURSOR_MAX <= (int)ENGINE_CURSOR_MAX,
+	       "the limits of the wire and of the engine");
+
 static const struct dispatch_method methods[METHOD_COUNT_OF] = {
 	[METHOD_HELLO] = { REQUEST_LOCAL, dispatch_prepare_hello,
 			   dispatch_reply_hello, 0 },
@@ -72,23 +79,6 @@ static void fail_no_memory(struct request *request)
 {
 	dispatch_fail(request, MESSAGE_ERROR_NO_MEMORY, "%s",
 		      results_text(-ENOMEM));
-}
-
-int dispatch_check_key(struct request *request, struct message_bytes key)
-{
-	if (key.len == 0) {
-		dispatch_fail(request, MESSAGE_ERROR_BAD_PARAMS,
-			      "a key is empty: it has 1 to %d bytes",
-			      ENGINE_KEY_MAX);
-		return -EINVAL;
-	}
-	if (key.len > ENGINE_KEY_MAX) {
-		dispatch_fail(request, MESSAGE_ERROR_TOO_LARGE,
-			      "a key of %zu bytes is over the limit of %d",
-			      key.len, ENGINE_KEY_MAX);
-		return -EINVAL;
-	}
-	return 0;
 }
 
 static void encode(struct request *request, const struct message_reply *reply)

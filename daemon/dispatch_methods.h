@@ -1,8 +1,9 @@
 /*
  * dispatch_methods: dispatch's own table, one row a method.
  *
- * prepare checks what the codec cannot know (limits, what goes together) and
- * fills in request->engine.  It returns 0; or -EINVAL, having called
+ * prepare checks what the codec does not know (the store's limits and what it
+ * can do; the codec has checked keys, counts and which options go together)
+ * and fills in request->engine.  It returns 0; or -EINVAL, having called
  * dispatch_fail; or -ENOMEM.
  * reply fills in a reply from request->engine, whose result is 0 or
  * nil_result; arrays that it allocates are freed by dispatch_finish.  It
@@ -50,8 +51,4 @@ int dispatch_reply_hello(struct request *request, struct message_reply *reply);
 int dispatch_reply_nothing(struct request *request,
 			   struct message_reply *reply);
 int dispatch_reply_stats(struct request *request, struct message_reply *reply);
-
-/* 0, or -EINVAL having called dispatch_fail: too long, or empty. */
-int dispatch_check_key(struct request *request, struct message_bytes key);
-
 #endif

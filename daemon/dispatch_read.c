@@ -19,10 +19,6 @@ static struct message_bytes to_message(struct engine_bytes bytes)
 
 static int prepare_one(struct request *request, enum engine_op op)
 {
-	int result = dispatch_check_key(request, request->message.key);
-
-	if (result < 0)
-		return result;
 	request->key = to_engine(request->message.key);
 	request->engine.op = op;
 	request->engine.keys = &request->key;
@@ -53,22 +49,11 @@ int dispatch_prepare_get_many(struct request *request)
 
 	if (message->n_keys == 0)
 		return answer_none(request);
-	if (message->n_keys > ENGINE_KEYS_MAX) {
-		dispatch_fail(request, MESSAGE_ERROR_TOO_LARGE,
-			      "%zu keys are over the limit of %d",
-			      message->n_keys, ENGINE_KEYS_MAX);
-		return -EINVAL;
-	}
 	request->keys = calloc(message->n_keys, sizeof(*request->keys));
 	if (!request->keys)
 		return -ENOMEM;
-	for (size_t i = 0; i < message->n_keys; i++) {
-		int result = dispatch_check_key(request, message->keys[i]);
-
-		if (result < 0)
-			return result;
+	for (size_t i = 0; i < message->n_keys; i++)
 		request->keys[i] = to_engine(message->keys[i]);
-	}
 	request->engine.op = ENGINE_GET_MANY;
 	request->engine.keys = request->keys;
 	request->engine.n_keys = message->n_keys;
@@ -89,11 +74,6 @@ int dispatch_prepare_scan(struct request *request)
 	const struct message_request *message = &request->message;
 	struct engine_request *engine = &request->engine;
 
-	if (message->cursor.len > sizeof(engine->cursor)) {
-		dispatch_fail(request, MESSAGE_ERROR_BAD_CURSOR, "%s",
-			      results_text(ENGINE_BAD_CURSOR));
-		return -EINVAL;
-	}
 	if (message->options.limit > ENGINE_SCAN_MAX) {
 		dispatch_fail(request, MESSAGE_ERROR_TOO_LARGE,
 			      "limit: a scan step has at most %d items",

@@ -27,20 +27,14 @@ static int fill_expiry(struct request *request,
 	unsigned int present = options->present;
 	uint64_t now_ms;
 
-	if ((present & OPT_TTL) && (present & OPT_EXPIRES_AT))
-		return bad_params(request, "ttl and expires_at do not go "
-					   "together");
 	if (present & OPT_EXPIRES_AT) {
-		if (options->expires_at_ms == 0)
-			return bad_params(request,
-					  "expires_at: must be 1 or more");
 		mutation->expires_at_ms = options->expires_at_ms;
 		return 0;
 	}
 	if (!(present & OPT_TTL))
 		return 0;
 	now_ms = clock_real_ms();
-	if (options->ttl_ms == 0 || options->ttl_ms > UINT64_MAX - now_ms)
+	if (options->ttl_ms > UINT64_MAX - now_ms)
 		return bad_params(request, "ttl: is out of range");
 	mutation->expires_at_ms = now_ms + options->ttl_ms;
 	return 0;
@@ -54,9 +48,6 @@ static int fill_condition(struct request *request,
 
 	if (!(present & (OPT_IF_ABSENT | OPT_IF_VERSION)))
 		return 0;
-	if ((present & OPT_IF_ABSENT) && (present & OPT_IF_VERSION))
-		return bad_params(request, "if_absent and if_version do not "
-					   "go together");
 	if (!request->service->capabilities.conditions)
 		return refuse(request, MESSAGE_ERROR_UNSUPPORTED,
 			      "this store knows no conditions");
@@ -67,12 +58,10 @@ static int fill_condition(struct request *request,
 	return 0;
 }
 
-static int fill_key(struct request *request, struct message_bytes key,
-		    struct engine_mutation *mutation)
+static void fill_key(struct message_bytes key, struct engine_mutation *mutation)
 {
 	mutation->key.data = key.data;
 	mutation->key.len = key.len;
-	return dispatch_check_key(request, key);
 }
 
 static int fill_value(struct request *request, struct message_bytes value,
@@ -98,9 +87,8 @@ static int fill_put(struct request *request, struct message_bytes key,
 	int result;
 
 	mutation->kind = ENGINE_PUT;
-	result = fill_key(request, key, mutation);
-	if (result == 0)
-		result = fill_value(request, value, mutation);
+	fill_key(key, mutation);
+	result = fill_value(request, value, mutation);
 	if (result == 0)
 		result = fill_expiry(request, options, mutation);
 	if (result == 0)
@@ -112,13 +100,9 @@ static int fill_delete(struct request *request, struct message_bytes key,
 		       const struct message_options *options,
 		       struct engine_mutation *mutation)
 {
-	int result;
-
 	mutation->kind = ENGINE_DELETE;
-	result = fill_key(request, key, mutation);
-	if (result == 0)
-		result = fill_condition(request, options, mutation);
-	return result;
+	fill_key(key, mutation);
+	return fill_condition(request, options, mutation);
 }
 
 /* The names are those of the wire; the numbers follow common/engine.h. */
@@ -171,12 +155,6 @@ static int make_many(struct request *request, size_t n)
 {
 	if (n == 0)
 		return bad_params(request, "the list is empty");
-	if (n > ENGINE_BATCH_MAX) {
-		dispatch_fail(request, MESSAGE_ERROR_TOO_LARGE,
-			      "%zu operations are over the limit of %d", n,
-			      ENGINE_BATCH_MAX);
-		return -EINVAL;
-	}
 	if (n > 1 && !request->service->capabilities.batches)
 		return refuse(request, MESSAGE_ERROR_UNSUPPORTED,
 			      "this store cannot change more than one key at "
@@ -204,8 +182,6 @@ int dispatch_prepare_delete(struct request *request)
 				     &message->options, &request->mutation);
 		return result < 0 ? result : finish_one(request);
 	}
-	if (message->options.present & OPT_IF_VERSION)
-		return bad_params(request, "if_version goes with one key");
 	result = make_many(request, message->n_keys);
 	for (size_t i = 0; i < message->n_keys && result == 0; i++)
 		result = fill_delete(request, message->keys[i],
@@ -250,31 +226,23 @@ int dispatch_prepare_batch(struct request *request)
 int dispatch_prepare_incr(struct request *request)
 {
 	struct engine_mutation *mutation = &request->mutation;
-	int result = fill_key(request, request->message.key, mutation);
 
-	if (result < 0)
-		return result;
+	fill_key(request->message.key, mutation);
 	mutation->kind = ENGINE_INCR;
 	mutation->by = request->message.by;
 	request->dependent = true;
 	return finish_one(request);
 }
 
+/* persist is an expiry of none. */
 int dispatch_prepare_touch(struct request *request)
 {
-	const struct message_options *options = &request->message.options;
-	bool persist = options->present & OPT_PERSIST;
-	bool expires = options->present & (OPT_TTL | OPT_EXPIRES_AT);
 	struct engine_mutation *mutation = &request->mutation;
-	int result = fill_key(request, request->message.key, mutation);
+	int result = fill_expiry(request, &request->message.options, mutation);
 
-	if (result == 0 && persist == expires)
-		return bad_params(request, "touch needs ttl, expires_at or "
-					   "persist, and one of them");
-	if (result == 0)
-		result = fill_expiry(request, options, mutation);
 	if (result < 0)
 		return result;
+	fill_key(request->message.key, mutation);
 	mutation->kind = ENGINE_TOUCH;
 	request->dependent = true;
 	return finish_one(request);

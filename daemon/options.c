@@ -44,7 +44,7 @@ static const struct option_row rows[] = {
 	{ "socket-mode", "OCTAL", KIND_MODE, MEMBER(socket_mode), 0, 0777,
 	  "the socket's permissions (0660)" },
 	{ "config", "FILE", KIND_TEXT, MEMBER(config), 0, 0,
-	  "read options from FILE, lines like: durability = none" },
+	  "a file of lines like: durability = none" },
 	{ "durability", "LEVEL", KIND_DURABILITY, MEMBER(durability), 0, 0,
 	  "always, interval or none (always)" },
 	{ "sync-interval", "TIME", KIND_TIME, MEMBER(sync_interval_ms),

@@ -58,7 +58,7 @@ static void test_every_length_and_alignment_agrees_with_a_slow_one(void **state)
 	(void)state;
 	for (size_t len = 0; len <= LEN_MAX; len++) {
 		/* of exactly that size, so that ASan sees its end */
-		uint8_t *block = malloc(len + 1);
+		uint8_t *block = calloc(1, len + 1);
 
 		for (size_t i = 0; i < len; i++)
 			block[i + 1] = (uint8_t)(i * 167 + len);

@@ -44,7 +44,7 @@ static void test_apply_does_everything(void **state)
 	struct getme_written written;
 	char key[] = "b";
 
-	assert_int_equal(client_put(handle, "gone", "x"), 0);
+	assert_int_equal(fixture_put(handle, "gone", "x"), 0);
 	assert_int_equal(put(batch, "a", "1"), 0);
 	assert_int_equal(put(batch, key, ""), 0);
 	assert_int_equal(getme_batch_delete(batch, "gone", 4, NULL), 0);
@@ -54,12 +54,12 @@ static void test_apply_does_everything(void **state)
 	assert_int_equal(getme_batch_apply(handle, batch, &options, &written),
 			 0);
 	assert_int_equal(written.durability, GETME_INTERVAL);
-	assert_true(client_has(handle, "a", "1"));
-	assert_true(client_has(handle, "b", ""));
-	assert_true(client_has(handle, "gone", NULL));
-	assert_int_equal(client_put(handle, "a", "2"), 0);
+	assert_true(fixture_has(handle, "a", "1"));
+	assert_true(fixture_has(handle, "b", ""));
+	assert_true(fixture_has(handle, "gone", NULL));
+	assert_int_equal(fixture_put(handle, "a", "2"), 0);
 	assert_int_equal(getme_batch_apply(handle, batch, NULL, NULL), 0);
-	assert_true(client_has(handle, "a", "1"));
+	assert_true(fixture_has(handle, "a", "1"));
 	getme_batch_free(batch);
 }
 
@@ -71,7 +71,7 @@ static void test_failed_condition_applies_nothing(void **state)
 	struct getme_write_options options = GETME_WRITE_OPTIONS_INIT;
 	struct getme_written written;
 
-	assert_int_equal(client_put(handle, "b", "old"), 0);
+	assert_int_equal(fixture_put(handle, "b", "old"), 0);
 	assert_int_equal(put(batch, "a", "1"), 0);
 	options.if_absent = 1;
 	assert_int_equal(getme_batch_put(batch, "b", 1, "2", 1, &options), 0);
@@ -80,8 +80,8 @@ static void test_failed_condition_applies_nothing(void **state)
 	assert_int_equal(written.failed_index, 1);
 	assert_int_equal(getme_batch_apply(handle, batch, NULL, NULL),
 			 GETME_CONDITION);
-	assert_true(client_has(handle, "a", NULL));
-	assert_true(client_has(handle, "b", "old"));
+	assert_true(fixture_has(handle, "a", NULL));
+	assert_true(fixture_has(handle, "b", "old"));
 	getme_batch_reset(batch);
 	assert_int_equal(getme_batch_count(batch), 0);
 	options.if_absent = 0;
@@ -130,7 +130,7 @@ static void test_bytes_are_limited(void **state)
 	assert_int_equal(put(batch, "k", "v"), 0);
 	assert_int_equal(getme_batch_apply(fixture->handle, batch, NULL, NULL),
 			 0);
-	assert_true(client_has(fixture->handle, "k", "v"));
+	assert_true(fixture_has(fixture->handle, "k", "v"));
 	getme_batch_free(batch);
 	free(value);
 }

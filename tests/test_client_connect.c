@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -53,6 +54,7 @@ static void test_open_tells_its_path(void **state)
 	assert_string_equal(getme_socket_path(fixture->handle),
 			    fake_server_path(fixture->server));
 	assert_true(getme_fd(fixture->handle) >= 0);
+	assert_int_equal(fcntl(getme_fd(fixture->handle), F_GETFD), FD_CLOEXEC);
 	assert_int_equal(fake_server_seen(fixture->server, METHOD_HELLO), 1);
 }
 
@@ -275,8 +277,8 @@ static void test_value_limit_is_the_daemons(void **state)
 
 	fake_server_set_hello(fixture->server, hello);
 	handle = client_fixture_open(fixture->server, FIXTURE_LONG_MS);
-	assert_int_equal(client_put(handle, "k", "0123456789"), 0);
-	assert_int_equal(client_put(handle, "k", "0123456789x"),
+	assert_int_equal(fixture_put(handle, "k", "0123456789"), 0);
+	assert_int_equal(fixture_put(handle, "k", "0123456789x"),
 			 GETME_E_TOO_LARGE);
 	assert_non_null(strstr(getme_last_error(handle), "10 bytes"));
 	assert_int_equal(
@@ -288,7 +290,7 @@ static void test_value_limit_is_the_daemons(void **state)
 	hello.value_max = 11;
 	fake_server_set_hello(fixture->server, hello);
 	fake_server_drop(fixture->server);
-	assert_int_equal(client_put(handle, "k", "0123456789x"), 0);
+	assert_int_equal(fixture_put(handle, "k", "0123456789x"), 0);
 	getme_close(handle);
 }
 
@@ -307,7 +309,7 @@ static void test_request_limit_is_the_daemons(void **state)
 	assert_int_equal(
 		getme_get(handle, bytes, 100, &(struct getme_value){ 0 }),
 		GETME_E_TOO_LARGE);
-	assert_int_equal(client_put(handle, "k", "v"), 0);
+	assert_int_equal(fixture_put(handle, "k", "v"), 0);
 	getme_close(handle);
 }
 
@@ -319,12 +321,12 @@ static void test_two_handles_are_independent(void **state)
 	struct getme_value first;
 	struct getme_value second;
 
-	assert_int_equal(client_put(fixture->handle, "a", "1"), 0);
-	assert_int_equal(client_put(other, "b", "2"), 0);
-	assert_int_equal(client_get(fixture->handle, "b", &first), 0);
-	assert_int_equal(client_get(other, "a", &second), 0);
-	assert_true(client_is(&first, "2"));
-	assert_true(client_is(&second, "1"));
+	assert_int_equal(fixture_put(fixture->handle, "a", "1"), 0);
+	assert_int_equal(fixture_put(other, "b", "2"), 0);
+	assert_int_equal(fixture_get(fixture->handle, "b", &first), 0);
+	assert_int_equal(fixture_get(other, "a", &second), 0);
+	assert_true(fixture_is(&first, "2"));
+	assert_true(fixture_is(&second, "1"));
 	getme_close(other);
 	assert_int_equal(getme_ping(fixture->handle), 0);
 }

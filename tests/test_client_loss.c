@@ -59,7 +59,7 @@ static int write_by(struct getme *handle, int kind)
 
 	switch (kind) {
 	case 0:
-		return client_put(handle, "k", "v");
+		return fixture_put(handle, "k", "v");
 	case 1:
 		return getme_delete(handle, "k", 1, NULL, NULL);
 	case 2:
@@ -97,7 +97,7 @@ static int read_by(struct getme *handle, int kind)
 
 	switch (kind) {
 	case 0:
-		return client_get(handle, "k", &value);
+		return fixture_get(handle, "k", &value);
 	case 1:
 		return getme_stat(handle, "k", 1, &value);
 	case 2:
@@ -146,7 +146,7 @@ static void test_write_with_a_torn_reply_is_unknown(void **state)
 		assert_in_range(at, 0, CUTS);
 		fake_server_forget_rules(fixture->server);
 		add_rule(fixture, METHOD_PUT, FAKE_CUT, at, 1);
-		r = client_put(fixture->handle, "k", "v");
+		r = fixture_put(fixture->handle, "k", "v");
 	}
 	assert_int_equal(r, 0);
 	assert_in_range(at, 10, CUTS);
@@ -161,7 +161,7 @@ static void test_write_torn_on_its_way_is_unknown(void **state)
 	for (at = 0; at <= PUT_LEN; at++) {
 		fake_server_cut_input(fixture->server, at);
 		fake_server_drop(fixture->server);
-		assert_int_equal(client_put(fixture->handle, "k", "v"),
+		assert_int_equal(fixture_put(fixture->handle, "k", "v"),
 				 GETME_E_UNKNOWN_OUTCOME);
 	}
 	assert_int_equal(fake_server_seen(fixture->server, METHOD_PUT), 0);
@@ -184,7 +184,7 @@ static void test_large_write_torn_on_its_way_is_unknown(void **state)
 	}
 	assert_int_equal(getme_ping(fixture->handle), 0);
 	assert_int_equal(fake_server_seen(fixture->server, METHOD_PUT), 0);
-	assert_true(client_has(fixture->handle, "k", NULL));
+	assert_true(fixture_has(fixture->handle, "k", NULL));
 	free(value);
 }
 
@@ -194,7 +194,7 @@ static void test_read_is_repeated_once(void **state)
 	unsigned int before;
 	int kind;
 
-	assert_int_equal(client_put(fixture->handle, "k", "v"), 0);
+	assert_int_equal(fixture_put(fixture->handle, "k", "v"), 0);
 	for (kind = 0; kind < READ_KINDS; kind++) {
 		fake_server_forget_rules(fixture->server);
 		add_rule(fixture, FAKE_ANY, FAKE_LOSE, 0, 1);
@@ -215,17 +215,17 @@ static void test_read_with_a_torn_reply_is_repeated(void **state)
 	struct getme *handle;
 	size_t at;
 
-	assert_int_equal(client_put(fixture->handle, "k", "v"), 0);
+	assert_int_equal(fixture_put(fixture->handle, "k", "v"), 0);
 	for (at = 0; at < CUTS; at++) {
 		fake_server_forget_rules(fixture->server);
 		add_rule(fixture, METHOD_GET, FAKE_CUT, at, 1);
-		assert_true(client_has(fixture->handle, "k", "v"));
+		assert_true(fixture_has(fixture->handle, "k", "v"));
 	}
 	fake_server_forget_rules(fixture->server);
 	for (at = 0; at <= GET_LEN; at++) {
 		fake_server_cut_input(fixture->server, at);
 		handle = client_fixture_open(fixture->server, FIXTURE_LONG_MS);
-		assert_true(client_has(handle, "k", "v"));
+		assert_true(fixture_has(handle, "k", "v"));
 		getme_close(handle);
 	}
 }
@@ -235,13 +235,13 @@ static void test_restart_of_the_daemon_goes_unnoticed(void **state)
 	struct client_fixture *fixture = *state;
 	int kind;
 
-	assert_int_equal(client_put(fixture->handle, "k", "1"), 0);
+	assert_int_equal(fixture_put(fixture->handle, "k", "1"), 0);
 	for (kind = 0; kind < WRITE_KINDS; kind++) {
 		fake_server_drop(fixture->server);
 		assert_in_range(write_by(fixture->handle, kind), 0,
 				GETME_NOT_FOUND);
 	}
-	assert_int_equal(client_put(fixture->handle, "k", "1"), 0);
+	assert_int_equal(fixture_put(fixture->handle, "k", "1"), 0);
 	for (kind = 0; kind < READ_KINDS; kind++) {
 		fake_server_drop(fixture->server);
 		assert_int_equal(read_by(fixture->handle, kind), 0);
@@ -250,7 +250,7 @@ static void test_restart_of_the_daemon_goes_unnoticed(void **state)
 	assert_int_equal(
 		getme_submit_put(fixture->handle, "k", 1, "2", 1, NULL, NULL),
 		0);
-	assert_true(client_has(fixture->handle, "k", "2"));
+	assert_true(fixture_has(fixture->handle, "k", "2"));
 }
 
 static void test_no_daemon_means_that_nothing_was_sent(void **state)
@@ -290,7 +290,7 @@ static void test_reconnect_may_be_refused(void **state)
 
 	fake_server_rule(fixture->server, rule);
 	fake_server_drop(fixture->server);
-	assert_int_equal(client_put(fixture->handle, "k", "v"),
+	assert_int_equal(fixture_put(fixture->handle, "k", "v"),
 			 GETME_E_VERSION);
 	assert_int_equal(getme_ping(fixture->handle), GETME_E_VERSION);
 	fake_server_forget_rules(fixture->server);
@@ -308,7 +308,7 @@ static void test_connect_that_takes_too_long(void **state)
 			 0);
 	assert_int_equal(getme_ping(fixture->handle), GETME_E_TIMEOUT);
 	/* A write's result must tell that it will never happen. */
-	assert_int_equal(client_put(fixture->handle, "k", "v"),
+	assert_int_equal(fixture_put(fixture->handle, "k", "v"),
 			 GETME_E_NO_DAEMON);
 }
 
@@ -342,15 +342,15 @@ static void test_late_reply_is_nobodys(void **state)
 	struct client_fixture *fixture = *state;
 	struct getme *handle = fixture->handle;
 
-	assert_int_equal(client_put(handle, "old", "old"), 0);
-	assert_int_equal(client_put(handle, "new", "new"), 0);
+	assert_int_equal(fixture_put(handle, "old", "old"), 0);
+	assert_int_equal(fixture_put(handle, "new", "new"), 0);
 	add_rule(fixture, METHOD_GET, FAKE_HOLD, 0, 1);
 	assert_int_equal(getme_set_timeout(handle, FIXTURE_SHORT_MS), 0);
-	assert_int_equal(client_get(handle, "old", &(struct getme_value){ 0 }),
+	assert_int_equal(fixture_get(handle, "old", &(struct getme_value){ 0 }),
 			 GETME_E_TIMEOUT);
 	fake_server_release(fixture->server);
 	assert_int_equal(getme_set_timeout(handle, FIXTURE_LONG_MS), 0);
-	assert_true(client_has(handle, "new", "new"));
+	assert_true(fixture_has(handle, "new", "new"));
 }
 
 /* The peer reads nothing: a write of which no byte left is not sent later. */
@@ -367,7 +367,7 @@ static void test_write_that_found_no_room_never_happens(void **state)
 		getme_submit_put(handle, "large", 5, value, LARGE, NULL, NULL),
 		0);
 	assert_int_equal(getme_set_timeout(handle, FIXTURE_SHORT_MS), 0);
-	assert_int_equal(client_put(handle, "k", "v"), GETME_E_NO_DAEMON);
+	assert_int_equal(fixture_put(handle, "k", "v"), GETME_E_NO_DAEMON);
 	assert_int_equal(getme_ping(handle), GETME_E_TIMEOUT);
 	assert_int_equal(getme_submit_put(handle, "k", 1, "v", 1, NULL, NULL),
 			 GETME_E_NO_DAEMON);
@@ -379,7 +379,7 @@ static void test_write_that_found_no_room_never_happens(void **state)
 	assert_int_equal(getme_set_timeout(handle, FIXTURE_LONG_MS), 0);
 	assert_int_equal(getme_collect(handle, 1, &answer), 0);
 	assert_int_equal(answer.result, 0);
-	assert_true(client_has(handle, "k", NULL));
+	assert_true(fixture_has(handle, "k", NULL));
 	assert_int_equal(fake_server_seen(fixture->server, METHOD_PUT), 1);
 	assert_int_equal(fake_server_connections(fixture->server), 1);
 	free(value);
@@ -394,19 +394,19 @@ static void test_unsent_request_behind_a_small_one(void **state)
 	struct getme_answer answer;
 
 	assert_non_null(value);
-	client_shrink_socket(handle);
+	fixture_shrink_socket(handle);
 	fake_server_stop_reading(fixture->server, true);
 	assert_int_equal(
 		getme_submit_put(handle, "a", 1, value, 200 << 10, NULL, NULL),
 		0);
 	assert_int_equal(getme_set_timeout(handle, FIXTURE_SHORT_MS), 0);
 	/* There is room in the library's buffer, but not in the socket. */
-	assert_int_equal(client_put(handle, "k", "v"), GETME_E_NO_DAEMON);
+	assert_int_equal(fixture_put(handle, "k", "v"), GETME_E_NO_DAEMON);
 	assert_int_equal(getme_ping(handle), GETME_E_TIMEOUT);
 	assert_true(getme_fd(handle) >= 0);
 	fake_server_stop_reading(fixture->server, false);
 	assert_int_equal(getme_set_timeout(handle, FIXTURE_LONG_MS), 0);
-	assert_true(client_has(handle, "k", NULL));
+	assert_true(fixture_has(handle, "k", NULL));
 	assert_int_equal(getme_collect(handle, 1, &answer), 0);
 	assert_int_equal(answer.result, 0);
 	assert_int_equal(fake_server_seen(fixture->server, METHOD_PUT), 1);
@@ -450,10 +450,10 @@ static void test_reply_that_comes_twice(void **state)
 
 	add_rule(fixture, METHOD_PUT, FAKE_TWICE, 0, 1);
 	/* The second one may be seen by this call or by the next. */
-	assert_int_equal(client_put(fixture->handle, "k", "v"), 0);
+	assert_int_equal(fixture_put(fixture->handle, "k", "v"), 0);
 	assert_in_range(-getme_ping(fixture->handle), 0, -GETME_E_PROTOCOL);
 	assert_int_equal(getme_ping(fixture->handle), 0);
-	assert_true(client_has(fixture->handle, "k", "v"));
+	assert_true(fixture_has(fixture->handle, "k", "v"));
 }
 
 static void test_refusal_without_an_id(void **state)
@@ -468,7 +468,7 @@ static void test_refusal_without_an_id(void **state)
 	assert_int_equal(getme_ping(fixture->handle), GETME_E_NO_MEMORY);
 	assert_non_null(strstr(getme_last_error(fixture->handle),
 			       "no memory for a frame"));
-	assert_int_equal(client_put(fixture->handle, "k", "v"),
+	assert_int_equal(fixture_put(fixture->handle, "k", "v"),
 			 GETME_E_UNKNOWN_OUTCOME);
 	assert_non_null(strstr(getme_last_error(fixture->handle),
 			       "no memory for a frame"));
@@ -478,10 +478,10 @@ static void test_reply_byte_by_byte(void **state)
 {
 	struct client_fixture *fixture = *state;
 
-	assert_int_equal(client_put(fixture->handle, "k", "value"), 0);
+	assert_int_equal(fixture_put(fixture->handle, "k", "value"), 0);
 	add_rule(fixture, METHOD_GET, FAKE_DRIP, 0, 0);
-	assert_true(client_has(fixture->handle, "k", "value"));
-	assert_true(client_has(fixture->handle, "k", "value"));
+	assert_true(fixture_has(fixture->handle, "k", "value"));
+	assert_true(fixture_has(fixture->handle, "k", "value"));
 }
 
 static void ignore(int signal_number)
@@ -510,7 +510,7 @@ static void test_signals_do_not_disturb(void **state)
 		assert_int_equal(getme_put(fixture->handle, "k", 1, value,
 					   LARGE, NULL, NULL),
 				 0);
-		assert_int_equal(client_get(fixture->handle, "k", &found), 0);
+		assert_int_equal(fixture_get(fixture->handle, "k", &found), 0);
 		assert_int_equal(found.len, LARGE);
 	}
 	assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);

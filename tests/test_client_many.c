@@ -45,20 +45,20 @@ static void test_get_many_answers_each_key_in_order(void **state)
 	};
 	struct getme_item items[6];
 
-	assert_int_equal(client_put(handle, "a", "1"), 0);
-	assert_int_equal(client_put(handle, "b", "22"), 0);
-	assert_int_equal(client_put(handle, "damaged", "?"), 0);
-	assert_int_equal(client_put(handle, "empty", ""), 0);
+	assert_int_equal(fixture_put(handle, "a", "1"), 0);
+	assert_int_equal(fixture_put(handle, "b", "22"), 0);
+	assert_int_equal(fixture_put(handle, "damaged", "?"), 0);
+	assert_int_equal(fixture_put(handle, "empty", ""), 0);
 	fake_server_damage(fixture->server, "damaged");
 	memset(items, 0xff, sizeof(items));
 	assert_int_equal(getme_get_many(handle, keys, 6, items), 0);
 	assert_int_equal(items[0].result, 0);
-	assert_true(client_is(&items[0].value, "1"));
+	assert_true(fixture_is(&items[0].value, "1"));
 	assert_ptr_equal(items[0].key.data, keys[0].data);
 	assert_int_equal(items[1].result, GETME_NOT_FOUND);
 	assert_int_equal(items[1].value.len, 0);
-	assert_true(client_is(&items[2].value, "22"));
-	assert_true(client_is(&items[3].value, "1"));
+	assert_true(fixture_is(&items[2].value, "22"));
+	assert_true(fixture_is(&items[3].value, "1"));
 	assert_int_equal(items[4].result, GETME_E_CORRUPT);
 	assert_int_equal(items[5].result, 0);
 	assert_null(items[5].value.data);
@@ -77,10 +77,10 @@ static void test_largest_number_of_keys(void **state)
 
 	assert_true(text && keys && items);
 	make_keys(text, keys, n);
-	assert_int_equal(client_put(handle, "00016383", "last"), 0);
+	assert_int_equal(fixture_put(handle, "00016383", "last"), 0);
 	assert_int_equal(getme_get_many(handle, keys, KEYS_MAX, items), 0);
 	assert_int_equal(items[0].result, GETME_NOT_FOUND);
-	assert_true(client_is(&items[KEYS_MAX - 1].value, "last"));
+	assert_true(fixture_is(&items[KEYS_MAX - 1].value, "last"));
 	assert_int_equal(getme_get_many(handle, keys, n, items),
 			 GETME_E_TOO_LARGE);
 	assert_int_equal(getme_delete_many(handle, keys, n, NULL, NULL),
@@ -103,14 +103,14 @@ static void test_delete_many_counts(void **state)
 	struct getme_write_options options = GETME_WRITE_OPTIONS_INIT;
 	struct getme_written written;
 
-	assert_int_equal(client_put(handle, "a", "1"), 0);
-	assert_int_equal(client_put(handle, "c", "1"), 0);
+	assert_int_equal(fixture_put(handle, "a", "1"), 0);
+	assert_int_equal(fixture_put(handle, "c", "1"), 0);
 	options.durability = GETME_NONE;
 	assert_int_equal(getme_delete_many(handle, keys, 3, &options, &written),
 			 0);
 	assert_int_equal(written.deleted, 2);
 	assert_int_equal(written.durability, GETME_NONE);
-	assert_true(client_has(handle, "a", NULL));
+	assert_true(fixture_has(handle, "a", NULL));
 	options.if_version = 5;
 	assert_int_equal(getme_delete_many(handle, keys, 2, &options, NULL),
 			 -EINVAL);

@@ -38,8 +38,8 @@ static void test_ping_sync_count_and_clear(void **state)
 
 	assert_int_equal(getme_ping(handle), 0);
 	assert_int_equal(getme_sync(handle), 0);
-	assert_int_equal(client_put(handle, "a", "1"), 0);
-	assert_int_equal(client_put(handle, "b", "2"), 0);
+	assert_int_equal(fixture_put(handle, "a", "1"), 0);
+	assert_int_equal(fixture_put(handle, "b", "2"), 0);
 	assert_int_equal(getme_count(handle, &count), 0);
 	assert_int_equal(count, 2);
 	assert_int_equal(getme_clear(handle), 0);
@@ -58,8 +58,8 @@ static void test_put_then_get_gives_value_and_version(void **state)
 			 0);
 	assert_int_not_equal(written.version, 0);
 	assert_int_equal(written.durability, GETME_ALWAYS);
-	assert_int_equal(client_get(handle, "k", &value), 0);
-	assert_true(client_is(&value, "one"));
+	assert_int_equal(fixture_get(handle, "k", &value), 0);
+	assert_true(fixture_is(&value, "one"));
 	assert_int_equal(value.version, written.version);
 	assert_int_equal(value.expires_at_ms, -1);
 }
@@ -71,7 +71,7 @@ static void test_empty_value_is_a_value(void **state)
 
 	assert_int_equal(getme_put(handle, "k", 1, NULL, 0, NULL, NULL), 0);
 	memset(&value, 0xff, sizeof(value));
-	assert_int_equal(client_get(handle, "k", &value), 0);
+	assert_int_equal(fixture_get(handle, "k", &value), 0);
 	assert_int_equal(value.len, 0);
 	assert_null(value.data);
 }
@@ -84,7 +84,7 @@ static void test_missing_key_leaves_the_output_alone(void **state)
 
 	memset(&before, 0x5a, sizeof(before));
 	value = before;
-	assert_int_equal(client_get(handle, "k", &value), GETME_NOT_FOUND);
+	assert_int_equal(fixture_get(handle, "k", &value), GETME_NOT_FOUND);
 	assert_int_equal(getme_stat(handle, "k", 1, &value), GETME_NOT_FOUND);
 	assert_memory_equal(&value, &before, sizeof(value));
 	assert_int_equal(getme_exists(handle, "k", 1), GETME_NOT_FOUND);
@@ -96,7 +96,7 @@ static void test_stat_tells_size_without_value(void **state)
 	struct getme *handle = handle_of(state);
 	struct getme_value value;
 
-	assert_int_equal(client_put(handle, "k", "12345"), 0);
+	assert_int_equal(fixture_put(handle, "k", "12345"), 0);
 	assert_int_equal(getme_stat(handle, "k", 1, &value), 0);
 	assert_int_equal(value.len, 5);
 	assert_null(value.data);
@@ -149,7 +149,7 @@ static void test_sizes_around_the_buffers(void **state)
 		assert_int_equal(
 			getme_put(handle, "k", 1, bytes, sizes[i], NULL, NULL),
 			0);
-		assert_int_equal(client_get(handle, "k", &value), 0);
+		assert_int_equal(fixture_get(handle, "k", &value), 0);
 		assert_int_equal(value.len, sizes[i]);
 		assert_memory_equal(value.data, bytes, sizes[i]);
 	}
@@ -203,7 +203,7 @@ static void test_delete_tells_how_many_were_there(void **state)
 	struct getme *handle = handle_of(state);
 	struct getme_written written;
 
-	assert_int_equal(client_put(handle, "k", "v"), 0);
+	assert_int_equal(fixture_put(handle, "k", "v"), 0);
 	assert_int_equal(getme_delete(handle, "k", 1, NULL, &written), 0);
 	assert_int_equal(written.deleted, 1);
 	assert_int_equal(getme_delete(handle, "k", 1, NULL, &written), 0);
@@ -228,14 +228,14 @@ static void test_expiry(void **state)
 	options.ttl_ms = 0;
 	options.expires_at_ms = now_ms() + 70000;
 	assert_int_equal(getme_touch(handle, "k", 1, &options, NULL), 0);
-	assert_int_equal(client_get(handle, "k", &value), 0);
+	assert_int_equal(fixture_get(handle, "k", &value), 0);
 	assert_int_equal(value.expires_at_ms, options.expires_at_ms);
-	assert_int_equal(client_put(handle, "k", "v"), 0);
-	assert_int_equal(client_get(handle, "k", &value), 0);
+	assert_int_equal(fixture_put(handle, "k", "v"), 0);
+	assert_int_equal(fixture_get(handle, "k", &value), 0);
 	assert_int_equal(value.expires_at_ms, -1);
 	options.expires_at_ms = 1;
 	assert_int_equal(getme_touch(handle, "k", 1, &options, NULL), 0);
-	assert_int_equal(client_get(handle, "k", &value), GETME_NOT_FOUND);
+	assert_int_equal(fixture_get(handle, "k", &value), GETME_NOT_FOUND);
 	assert_int_equal(getme_touch(handle, "k", 1, &options, NULL),
 			 GETME_NOT_FOUND);
 }
@@ -250,10 +250,10 @@ static void test_incr(void **state)
 	assert_int_equal(getme_incr(handle, "n", 1, -7, NULL, &written), 0);
 	assert_int_equal(written.number, -2);
 	assert_int_not_equal(written.version, 0);
-	assert_true(client_has(handle, "n", "-2"));
+	assert_true(fixture_has(handle, "n", "-2"));
 	assert_int_equal(getme_incr(handle, "n", 1, INT64_MIN, NULL, NULL),
 			 GETME_E_OVERFLOW);
-	assert_int_equal(client_put(handle, "n", "many"), 0);
+	assert_int_equal(fixture_put(handle, "n", "many"), 0);
 	assert_int_equal(getme_incr(handle, "n", 1, 1, NULL, NULL),
 			 GETME_E_NOT_INTEGER);
 	assert_non_null(
@@ -400,10 +400,11 @@ static void test_each_error_code_becomes_its_result(void **state)
 		rule.code = rows[i].code;
 		fake_server_forget_rules(fixture->server);
 		fake_server_rule(fixture->server, rule);
-		assert_int_equal(client_get(handle, "k", &value), rows[i].read);
+		assert_int_equal(fixture_get(handle, "k", &value),
+				 rows[i].read);
 		assert_non_null(strstr(getme_last_error(handle),
 				       "what the daemon says"));
-		assert_int_equal(client_put(handle, "k", "v"), rows[i].write);
+		assert_int_equal(fixture_put(handle, "k", "v"), rows[i].write);
 	}
 	assert_int_equal(fake_server_connections(fixture->server), 1);
 }
@@ -413,9 +414,9 @@ static void test_damaged_entry_is_an_error_of_its_own(void **state)
 	struct client_fixture *fixture = *state;
 	struct getme_value value;
 
-	assert_int_equal(client_put(fixture->handle, "k", "v"), 0);
+	assert_int_equal(fixture_put(fixture->handle, "k", "v"), 0);
 	fake_server_damage(fixture->server, "k");
-	assert_int_equal(client_get(fixture->handle, "k", &value),
+	assert_int_equal(fixture_get(fixture->handle, "k", &value),
 			 GETME_E_CORRUPT);
 	assert_int_equal(getme_exists(fixture->handle, "k", 1), 0);
 }
@@ -426,12 +427,12 @@ static void test_value_is_borrowed_until_the_next_call(void **state)
 	struct getme *handle = handle_of(state);
 	struct getme_value value;
 
-	assert_int_equal(client_put(handle, "k", "value"), 0);
-	assert_int_equal(client_get(handle, "k", &value), 0);
+	assert_int_equal(fixture_put(handle, "k", "value"), 0);
+	assert_int_equal(fixture_get(handle, "k", &value), 0);
 	assert_int_equal(getme_pending(handle), 0);
 	assert_true(getme_fd(handle) >= 0);
 	assert_int_not_equal(getme_events(handle), 0);
-	assert_true(client_is(&value, "value"));
+	assert_true(fixture_is(&value, "value"));
 }
 
 int main(void)

@@ -96,7 +96,7 @@ static void test_many_with_a_slow_server_and_small_sockets(void **state)
 {
 	struct client_fixture *fixture = *state;
 
-	client_shrink_socket(fixture->handle);
+	fixture_shrink_socket(fixture->handle);
 	fake_server_slow(fixture->server, 700);
 	many_at_once(fixture);
 }
@@ -157,7 +157,7 @@ static void test_each_kind_of_request(void **state)
 	collect(handle, 2, GETME_CONDITION, &answer);
 	assert_int_equal(answer.written.failed_index, 1);
 	collect(handle, 3, 0, &answer);
-	assert_true(client_is(&answer.value, "1"));
+	assert_true(fixture_is(&answer.value, "1"));
 	collect(handle, 4, GETME_CONDITION, &answer);
 	collect(handle, 5, 0, &answer);
 	assert_int_equal(answer.written.deleted, 1);
@@ -222,7 +222,7 @@ static void test_foreign_loop(void **state)
 	int submitted = 0;
 	int collected = 0;
 
-	client_shrink_socket(handle);
+	fixture_shrink_socket(handle);
 	fake_server_slow(fixture->server, 5000);
 	while (collected < 1000) {
 		while (submitted < 1000 && submitted < collected + 50)
@@ -269,16 +269,16 @@ static void test_synchronous_calls_between(void **state)
 	for (i = 0; i < 100; i++) {
 		assert_int_equal(submit_put(handle, i), 0);
 		assert_int_equal(submit_get(handle, i), 0);
-		assert_int_equal(client_put(handle, "sync", "value"), 0);
-		assert_int_equal(client_get(handle, "sync", &value), 0);
-		assert_true(client_is(&value, "value"));
+		assert_int_equal(fixture_put(handle, "sync", "value"), 0);
+		assert_int_equal(fixture_get(handle, "sync", &value), 0);
+		assert_true(fixture_is(&value, "value"));
 	}
 	assert_int_equal(getme_pending(handle), 200);
 	for (i = 0; i < 100; i++) {
 		collect(handle, i, 0, &answer);
 		collect(handle, i, 0, &answer);
 		check_value(&answer.value, i);
-		assert_true(client_has(handle, "sync", "value"));
+		assert_true(fixture_has(handle, "sync", "value"));
 	}
 }
 
@@ -419,7 +419,7 @@ static void test_scan_behind_failed_answers(void **state)
 	struct getme_scan *scan;
 	struct getme_item item;
 
-	assert_int_equal(client_put(handle, "k", "v"), 0);
+	assert_int_equal(fixture_put(handle, "k", "v"), 0);
 	assert_int_equal(submit_put(handle, 0), 0);
 	fake_server_drop(fixture->server);
 	assert_int_equal(getme_process(handle), GETME_E_DISCONNECTED);

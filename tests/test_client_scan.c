@@ -27,7 +27,7 @@ static void fill(struct getme *handle)
 
 	for (i = 0; i < KEYS; i++) {
 		snprintf(key, sizeof(key), "%s%d", i % 3 ? "x" : "prefix", i);
-		assert_int_equal(client_put(handle, key, key + 1), 0);
+		assert_int_equal(fixture_put(handle, key, key + 1), 0);
 	}
 }
 
@@ -48,7 +48,7 @@ static size_t scan_all(struct getme_scan *scan, int with_values,
 		assert_int_not_equal(item.value.version, 0);
 		assert_int_equal(item.value.expires_at_ms, -1);
 		if (with_values)
-			assert_true(client_is(&item.value, key + 1));
+			assert_true(fixture_is(&item.value, key + 1));
 		else
 			assert_null(item.value.data);
 		n++;
@@ -136,9 +136,9 @@ static void test_other_calls_may_come_between(void **state)
 		assert_int_equal(getme_submit_get(handle, "x1", 2, NULL), 0);
 		memcpy(key, item.key.data, item.key.len);
 		key[item.key.len] = '\0';
-		assert_int_equal(client_get(handle, key, &value), 0);
-		assert_true(client_is(&item.value, key + 1));
-		assert_true(client_is(&value, key + 1));
+		assert_int_equal(fixture_get(handle, key, &value), 0);
+		assert_true(fixture_is(&item.value, key + 1));
+		assert_true(fixture_is(&value, key + 1));
 		n++;
 	}
 	assert_int_equal(n, KEYS);
@@ -205,7 +205,7 @@ static void test_damaged_entries_are_told(void **state)
 	struct getme_scan *scan;
 	struct getme_item item;
 
-	assert_int_equal(client_put(fixture->handle, "k", "v"), 0);
+	assert_int_equal(fixture_put(fixture->handle, "k", "v"), 0);
 	fake_server_damage(fixture->server, "k");
 	options.with_values = 1;
 	assert_int_equal(getme_scan_open(fixture->handle, &options, &scan), 0);

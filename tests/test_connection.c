@@ -15,7 +15,7 @@
 
 #include "daemon/clock.h"
 #include "proto/frame.h"
-#include "tests/support/rig.h"
+#include "tests/support/daemon_rig.h"
 
 enum {
 	BIG = 16 << 20, /* bytes of a large value */
@@ -49,12 +49,12 @@ static void check_value(struct client *client, uint32_t id,
 static void test_a_put_is_got(void **state)
 {
 	struct client client;
-	struct rig rig;
+	struct daemon_rig rig;
 	uint32_t put, get;
 
 	(void)state;
-	rig_init(&rig);
-	rig_open(&rig);
+	daemon_rig_init(&rig);
+	daemon_rig_open(&rig);
 	client_open(&client, &rig);
 	put = client_send_put(&client, "key", "value");
 	get = client_send_get(&client, "key");
@@ -63,7 +63,7 @@ static void test_a_put_is_got(void **state)
 	get = client_send_get(&client, "other");
 	assert_true(client_wait_value(&client, get, NULL));
 	client_close(&client);
-	rig_close(&rig);
+	daemon_rig_close(&rig);
 }
 
 /* One key, written and read in turn, without waiting for any reply. */
@@ -72,14 +72,14 @@ static void run_order(uint64_t seed)
 	enum { STEPS = 200 };
 	uint32_t puts[STEPS], gets[STEPS];
 	struct client client;
-	struct rig rig;
+	struct daemon_rig rig;
 	char text[16];
 
-	rig_init(&rig);
+	daemon_rig_init(&rig);
 	rig.behaviour.seed = seed;
 	rig.behaviour.delay_turns = 3;
 	rig.behaviour.reorder = true;
-	rig_open(&rig);
+	daemon_rig_open(&rig);
 	client_open(&client, &rig);
 	for (int i = 0; i < STEPS; i++) {
 		snprintf(text, sizeof(text), "%d", i);
@@ -93,7 +93,7 @@ static void run_order(uint64_t seed)
 		assert_true(client_wait_value(&client, gets[i], text));
 	}
 	client_close(&client);
-	rig_close(&rig);
+	daemon_rig_close(&rig);
 }
 
 static void test_requests_take_effect_in_the_order_sent(void **state)
@@ -112,14 +112,14 @@ static void run_dependent_order(uint64_t seed)
 	enum { STEPS = 50 };
 	struct message_request incr = { .method = METHOD_INCR, .by = 1 };
 	struct client client;
-	struct rig rig;
+	struct daemon_rig rig;
 
 	incr.key = text_bytes("n");
-	rig_init(&rig);
+	daemon_rig_init(&rig);
 	rig.behaviour.seed = seed;
 	rig.behaviour.delay_turns = 4;
 	rig.behaviour.reorder = true;
-	rig_open(&rig);
+	daemon_rig_open(&rig);
 	client_open(&client, &rig);
 	for (int i = 0; i < STEPS; i++) {
 		client_send_put(&client, "n", "10");
@@ -139,7 +139,7 @@ static void run_dependent_order(uint64_t seed)
 		assert_true(client_wait_value(&client, id + 4, "12"));
 	}
 	client_close(&client);
-	rig_close(&rig);
+	daemon_rig_close(&rig);
 }
 
 static void test_a_late_dependent_write_keeps_its_place(void **state)
@@ -152,12 +152,12 @@ static void test_a_late_dependent_write_keeps_its_place(void **state)
 static void test_pings_among_others_are_answered_in_order(void **state)
 {
 	struct client client;
-	struct rig rig;
+	struct daemon_rig rig;
 
 	(void)state;
-	rig_init(&rig);
+	daemon_rig_init(&rig);
 	rig.behaviour.delay_turns = 2;
-	rig_open(&rig);
+	daemon_rig_open(&rig);
 	client_open(&client, &rig);
 	for (int i = 0; i < 100; i++) {
 		client_send_put(&client, "a", "1");
@@ -174,23 +174,23 @@ static void test_pings_among_others_are_answered_in_order(void **state)
 				 0);
 	}
 	client_close(&client);
-	rig_close(&rig);
+	daemon_rig_close(&rig);
 }
 
 static void test_writes_of_a_round_are_one_group(void **state)
 {
 	struct client client;
-	struct rig rig;
+	struct daemon_rig rig;
 
 	(void)state;
-	rig_init(&rig);
+	daemon_rig_init(&rig);
 	rig.behaviour.hold = true;
-	rig_open(&rig);
+	daemon_rig_open(&rig);
 	client_open(&client, &rig);
 	for (int i = 0; i < 50; i++)
 		client_send_put(&client, "a", "1");
 	client_send_get(&client, "a");
-	rig_spin(&rig);
+	daemon_rig_spin(&rig);
 	assert_int_equal(fake_engine_n_in_flight(rig.engine), 50);
 	assert_int_equal(client.connection->state, CONNECTION_WAITING);
 	fake_engine_behaviour(rig.engine)->hold = false;
@@ -200,30 +200,30 @@ static void test_writes_of_a_round_are_one_group(void **state)
 	assert_true(client_wait_value(&client, 51, "1"));
 	assert_int_equal(client.connection->state, CONNECTION_READING);
 	client_close(&client);
-	rig_close(&rig);
+	daemon_rig_close(&rig);
 }
 
 static void test_no_more_than_the_pipeline_is_taken_in(void **state)
 {
 	struct client client;
-	struct rig rig;
+	struct daemon_rig rig;
 
 	(void)state;
-	rig_init(&rig);
+	daemon_rig_init(&rig);
 	rig.limits.max_pipeline = 8;
 	rig.behaviour.hold = true;
-	rig_open(&rig);
+	daemon_rig_open(&rig);
 	client_open(&client, &rig);
 	for (int i = 0; i < 30; i++)
 		client_send_put(&client, "a", "1");
-	rig_spin(&rig);
+	daemon_rig_spin(&rig);
 	assert_int_equal(client.connection->lane.n, 8);
 	fake_engine_behaviour(rig.engine)->hold = false;
 	loop_wake(rig.loop);
 	for (uint32_t id = 1; id <= 30; id++)
 		assert_int_equal(client_wait_code(&client, id, METHOD_PUT), 0);
 	client_close(&client);
-	rig_close(&rig);
+	daemon_rig_close(&rig);
 }
 
 static void test_bytes_of_requests_under_way_are_limited(void **state)
@@ -231,17 +231,17 @@ static void test_bytes_of_requests_under_way_are_limited(void **state)
 	const size_t len = 20000;
 	uint8_t *value = make_value(len, 1);
 	struct client client;
-	struct rig rig;
+	struct daemon_rig rig;
 
 	(void)state;
-	rig_init(&rig);
+	daemon_rig_init(&rig);
 	rig.limits.max_input = 50000;
 	rig.behaviour.hold = true;
-	rig_open(&rig);
+	daemon_rig_open(&rig);
 	client_open(&client, &rig);
 	for (int i = 0; i < 6; i++)
 		client_send_put_bytes(&client, "a", value, len);
-	rig_spin(&rig);
+	daemon_rig_spin(&rig);
 	assert_int_equal(client.connection->lane.n, 3);
 	assert_int_equal(client.connection->state, CONNECTION_WAITING);
 	fake_engine_behaviour(rig.engine)->hold = false;
@@ -249,7 +249,7 @@ static void test_bytes_of_requests_under_way_are_limited(void **state)
 	for (uint32_t id = 1; id <= 6; id++)
 		assert_int_equal(client_wait_code(&client, id, METHOD_PUT), 0);
 	client_close(&client);
-	rig_close(&rig);
+	daemon_rig_close(&rig);
 	free(value);
 }
 
@@ -264,15 +264,15 @@ static void test_a_client_that_never_reads_costs_bounded_memory(void **state)
 	const size_t len = 300000;
 	uint8_t *value = make_value(len, 2);
 	struct client client, other;
-	struct rig rig;
+	struct daemon_rig rig;
 	uint32_t id;
 
 	(void)state;
-	rig_init(&rig);
+	daemon_rig_init(&rig);
 	rig.limits.max_output = 1 << 20;
 	rig.behaviour.delay_turns = 2;
 	rig.behaviour.reorder = true;
-	rig_open(&rig);
+	daemon_rig_open(&rig);
 	client_open(&client, &rig);
 	client_open(&other, &rig);
 	id = client_send_put_bytes(&client, "big", value, len);
@@ -284,7 +284,7 @@ static void test_a_client_that_never_reads_costs_bounded_memory(void **state)
 		assert_true(held_output(client.connection) <
 			    2 * rig.limits.max_output + len + 1000);
 	}
-	rig_spin(&rig);
+	daemon_rig_spin(&rig);
 	assert_int_equal(client.connection->state, CONNECTION_WAITING);
 	/* Others see nothing of it. */
 	id = client_send_get(&other, "missing");
@@ -294,7 +294,7 @@ static void test_a_client_that_never_reads_costs_bounded_memory(void **state)
 		check_value(&client, get, value, len);
 	client_close(&client);
 	client_close(&other);
-	rig_close(&rig);
+	daemon_rig_close(&rig);
 	free(value);
 }
 
@@ -303,15 +303,15 @@ static void test_a_scan_without_room_is_repeated_from_its_cursor(void **state)
 	uint8_t *value = make_value(100000, 3);
 	struct message_request scan = { .method = METHOD_SCAN };
 	struct client client;
-	struct rig rig;
+	struct daemon_rig rig;
 	uint32_t first;
 
 	(void)state;
 	scan.options.present = OPT_VALUES;
 	scan.options.values = true;
-	rig_init(&rig);
+	daemon_rig_init(&rig);
 	rig.limits.max_output = 1 << 20;
-	rig_open(&rig);
+	daemon_rig_open(&rig);
 	client_open(&client, &rig);
 	for (int i = 0; i < 10; i++) {
 		char key[8];
@@ -324,7 +324,7 @@ static void test_a_scan_without_room_is_repeated_from_its_cursor(void **state)
 	first = client.last_id + 1;
 	for (int i = 0; i < 20; i++)
 		client_send(&client, &scan);
-	rig_spin(&rig);
+	daemon_rig_spin(&rig);
 	for (uint32_t id = first; id < first + 20; id++) {
 		struct message_reply reply;
 
@@ -334,7 +334,7 @@ static void test_a_scan_without_room_is_repeated_from_its_cursor(void **state)
 		client_end_reply(&client, &reply);
 	}
 	client_close(&client);
-	rig_close(&rig);
+	daemon_rig_close(&rig);
 	free(value);
 }
 
@@ -342,12 +342,12 @@ static void test_large_values_go_both_ways(void **state)
 {
 	uint8_t *value = make_value(BIG, 4);
 	struct client client;
-	struct rig rig;
+	struct daemon_rig rig;
 	uint32_t put, get;
 
 	(void)state;
-	rig_init(&rig);
-	rig_open(&rig);
+	daemon_rig_init(&rig);
+	daemon_rig_open(&rig);
 	client_open(&client, &rig);
 	put = client_send_put_bytes(&client, "big", value, BIG);
 	get = client_send_get(&client, "big");
@@ -357,7 +357,7 @@ static void test_large_values_go_both_ways(void **state)
 	assert_true(rig.service.pool.free->frame.cap <= LIMITS_RECORD_KEEP);
 	assert_int_equal(client.connection->input.cap, 0);
 	client_close(&client);
-	rig_close(&rig);
+	daemon_rig_close(&rig);
 	free(value);
 }
 
@@ -366,11 +366,11 @@ static void test_frames_around_the_size_of_the_scratch_buffer(void **state)
 {
 	uint8_t *value = make_value(LIMITS_SCRATCH + 200, 5);
 	struct client client;
-	struct rig rig;
+	struct daemon_rig rig;
 
 	(void)state;
-	rig_init(&rig);
-	rig_open(&rig);
+	daemon_rig_init(&rig);
+	daemon_rig_open(&rig);
 	client_open(&client, &rig);
 	for (size_t len = LIMITS_SCRATCH - 100; len < LIMITS_SCRATCH + 200;
 	     len++) {
@@ -385,7 +385,7 @@ static void test_frames_around_the_size_of_the_scratch_buffer(void **state)
 		check_value(&client, get, value, len);
 	}
 	client_close(&client);
-	rig_close(&rig);
+	daemon_rig_close(&rig);
 	free(value);
 }
 
@@ -407,11 +407,11 @@ static void test_frames_arrive_byte_by_byte(void **state)
 {
 	struct buffer frames;
 	struct client client;
-	struct rig rig;
+	struct daemon_rig rig;
 
 	(void)state;
-	rig_init(&rig);
-	rig_open(&rig);
+	daemon_rig_init(&rig);
+	daemon_rig_open(&rig);
 	client_open(&client, &rig);
 	buffer_init(&frames);
 	for (uint32_t id = 1; id <= 5; id++)
@@ -424,7 +424,7 @@ static void test_frames_arrive_byte_by_byte(void **state)
 		assert_int_equal(client_wait_code(&client, id, METHOD_PUT), 0);
 	buffer_deinit(&frames);
 	client_close(&client);
-	rig_close(&rig);
+	daemon_rig_close(&rig);
 }
 
 static void test_a_client_killed_in_mid_frame_leaves_nothing(void **state)
@@ -433,73 +433,73 @@ static void test_a_client_killed_in_mid_frame_leaves_nothing(void **state)
 	const size_t cuts[] = { 1, 3, 4, 5, 20, 1000, 70000, 199999 };
 	struct buffer frame;
 	struct client client;
-	struct rig rig;
+	struct daemon_rig rig;
 
 	(void)state;
-	rig_init(&rig);
-	rig_open(&rig);
+	daemon_rig_init(&rig);
+	daemon_rig_open(&rig);
 	buffer_init(&frame);
 	encode_put(&frame, 1, value, 200000);
 	for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
 		client_open(&client, &rig);
 		client_send_bytes(&client, frame.data, cuts[i]);
-		rig_spin(&rig);
+		daemon_rig_spin(&rig);
 		assert_non_null(rig.service.connections);
 		client_close(&client);
-		rig_spin(&rig);
+		daemon_rig_spin(&rig);
 		assert_null(rig.service.connections);
 	}
 	buffer_deinit(&frame);
-	rig_close(&rig);
+	daemon_rig_close(&rig);
 	free(value);
 }
 
 static void test_requests_of_a_closed_connection_are_finished(void **state)
 {
 	struct client client, other;
-	struct rig rig;
+	struct daemon_rig rig;
 	uint32_t id;
 
 	(void)state;
-	rig_init(&rig);
+	daemon_rig_init(&rig);
 	rig.behaviour.hold = true;
-	rig_open(&rig);
+	daemon_rig_open(&rig);
 	client_open(&client, &rig);
 	for (int i = 0; i < 10; i++)
 		client_send_put(&client, "key", "value");
 	client_send_get(&client, "key");
-	rig_spin(&rig);
+	daemon_rig_spin(&rig);
 	assert_int_equal(fake_engine_n_in_flight(rig.engine), 10);
 	connection_close(client.connection);
 	client_close(&client);
-	rig_spin(&rig);
+	daemon_rig_spin(&rig);
 	assert_null(rig.service.connections);
 	fake_engine_behaviour(rig.engine)->hold = false;
 	loop_wake(rig.loop);
-	rig_spin(&rig);
+	daemon_rig_spin(&rig);
 	assert_int_equal(fake_engine_n_in_flight(rig.engine), 0);
 	client_open(&other, &rig);
 	id = client_send_get(&other, "key");
 	assert_true(client_wait_value(&other, id, "value"));
 	client_close(&other);
-	rig_close(&rig);
+	daemon_rig_close(&rig);
 }
 
 static void test_requests_are_there_when_the_engine_closes(void **state)
 {
 	struct client client;
-	struct rig rig;
+	struct daemon_rig rig;
 
 	(void)state;
-	rig_init(&rig);
+	daemon_rig_init(&rig);
 	rig.behaviour.hold = true;
-	rig_open(&rig);
+	daemon_rig_open(&rig);
 	client_open(&client, &rig);
 	for (int i = 0; i < 10; i++)
 		client_send_put(&client, "key", "value");
-	rig_spin(&rig);
+	daemon_rig_spin(&rig);
 	client_close(&client);
-	rig_close(&rig);
+	daemon_rig_close(&rig);
 }
 
 static void check_last_error(struct client *client, unsigned int code)
@@ -515,48 +515,48 @@ static void test_a_length_of_4_gib_is_refused(void **state)
 {
 	const uint8_t head[] = { 0xff, 0xff, 0xff, 0xff, 1, 2, 3 };
 	struct client client;
-	struct rig rig;
+	struct daemon_rig rig;
 	uint32_t id;
 
 	(void)state;
-	rig_init(&rig);
-	rig_open(&rig);
+	daemon_rig_init(&rig);
+	daemon_rig_open(&rig);
 	client_open(&client, &rig);
 	id = client_send_plain(&client, METHOD_PING);
 	client_send_bytes(&client, head, sizeof(head));
 	assert_int_equal(client_wait_code(&client, id, METHOD_PING), 0);
 	check_last_error(&client, MESSAGE_ERROR_TOO_LARGE);
 	client_close(&client);
-	rig_close(&rig);
+	daemon_rig_close(&rig);
 }
 
 static void test_an_empty_frame_is_refused(void **state)
 {
 	const uint8_t head[] = { 0, 0, 0, 0 };
 	struct client client;
-	struct rig rig;
+	struct daemon_rig rig;
 
 	(void)state;
-	rig_init(&rig);
-	rig_open(&rig);
+	daemon_rig_init(&rig);
+	daemon_rig_open(&rig);
 	client_open(&client, &rig);
 	client_send_bytes(&client, head, sizeof(head));
 	check_last_error(&client, MESSAGE_ERROR_BAD_FRAME);
 	client_close(&client);
-	rig_close(&rig);
+	daemon_rig_close(&rig);
 }
 
 static void test_the_fault_is_told_behind_earlier_replies(void **state)
 {
 	const uint8_t head[] = { 0, 0, 0, 0, 0, 0, 0, 0 };
 	struct client client;
-	struct rig rig;
+	struct daemon_rig rig;
 	uint32_t put, get;
 
 	(void)state;
-	rig_init(&rig);
+	daemon_rig_init(&rig);
 	rig.behaviour.delay_turns = 5;
-	rig_open(&rig);
+	daemon_rig_open(&rig);
 	client_open(&client, &rig);
 	put = client_send_put(&client, "a", "1");
 	get = client_send_get(&client, "a");
@@ -565,7 +565,7 @@ static void test_the_fault_is_told_behind_earlier_replies(void **state)
 	assert_true(client_wait_value(&client, get, "1"));
 	check_last_error(&client, MESSAGE_ERROR_BAD_FRAME);
 	client_close(&client);
-	rig_close(&rig);
+	daemon_rig_close(&rig);
 }
 
 static void send_body(struct client *client, const void *body, size_t len)
@@ -582,10 +582,10 @@ static void check_bad_body(const void *body, size_t len, uint32_t id,
 			   unsigned int code)
 {
 	struct client client;
-	struct rig rig;
+	struct daemon_rig rig;
 
-	rig_init(&rig);
-	rig_open(&rig);
+	daemon_rig_init(&rig);
+	daemon_rig_open(&rig);
 	client_open(&client, &rig);
 	send_body(&client, body, len);
 	assert_int_equal(client_wait_code(&client, id, METHOD_PING), code);
@@ -593,7 +593,7 @@ static void check_bad_body(const void *body, size_t len, uint32_t id,
 	id = client_send_plain(&client, METHOD_PING);
 	assert_int_equal(client_wait_code(&client, id, METHOD_PING), 0);
 	client_close(&client);
-	rig_close(&rig);
+	daemon_rig_close(&rig);
 }
 
 static void test_nesting_of_100000_levels_is_an_error(void **state)
@@ -637,12 +637,12 @@ static void test_a_half_closed_client_gets_its_replies(void **state)
 	struct client client;
 	const uint8_t *body;
 	size_t body_len;
-	struct rig rig;
+	struct daemon_rig rig;
 
 	(void)state;
-	rig_init(&rig);
+	daemon_rig_init(&rig);
 	rig.behaviour.delay_turns = 3;
-	rig_open(&rig);
+	daemon_rig_open(&rig);
 	client_open(&client, &rig);
 	for (int i = 0; i < 20; i++) {
 		client_send_put(&client, "a", "1");
@@ -657,7 +657,7 @@ static void test_a_half_closed_client_gets_its_replies(void **state)
 	assert_false(client_wait_frame(&client, &body, &body_len));
 	assert_null(rig.service.connections);
 	client_close(&client);
-	rig_close(&rig);
+	daemon_rig_close(&rig);
 }
 
 static void test_draining_finishes_what_was_read(void **state)
@@ -665,21 +665,21 @@ static void test_draining_finishes_what_was_read(void **state)
 	struct client client;
 	const uint8_t *body;
 	size_t body_len;
-	struct rig rig;
+	struct daemon_rig rig;
 
 	(void)state;
-	rig_init(&rig);
+	daemon_rig_init(&rig);
 	rig.behaviour.hold = true;
-	rig_open(&rig);
+	daemon_rig_open(&rig);
 	client_open(&client, &rig);
 	for (int i = 0; i < 20; i++) {
 		client_send_put(&client, "a", "1");
 		client_send_get(&client, "a");
 	}
-	rig_spin(&rig);
+	daemon_rig_spin(&rig);
 	connection_drain(client.connection, clock_monotonic_ms() + 60000);
 	client_send_plain(&client, METHOD_PING);
-	rig_spin(&rig);
+	daemon_rig_spin(&rig);
 	fake_engine_behaviour(rig.engine)->hold = false;
 	loop_wake(rig.loop);
 	for (uint32_t id = 1; id <= 40; id += 2) {
@@ -688,29 +688,29 @@ static void test_draining_finishes_what_was_read(void **state)
 	}
 	assert_false(client_wait_frame(&client, &body, &body_len));
 	client_close(&client);
-	rig_close(&rig);
+	daemon_rig_close(&rig);
 }
 
 static void test_draining_ends_at_its_deadline(void **state)
 {
 	uint8_t *value = make_value(1 << 20, 7);
 	struct client client;
-	struct rig rig;
+	struct daemon_rig rig;
 	uint32_t id;
 
 	(void)state;
-	rig_init(&rig);
-	rig_open(&rig);
+	daemon_rig_init(&rig);
+	daemon_rig_open(&rig);
 	client_open(&client, &rig);
 	id = client_send_put_bytes(&client, "a", value, 1 << 20);
 	assert_int_equal(client_wait_code(&client, id, METHOD_PUT), 0);
 	client_send_get(&client, "a");
-	rig_spin(&rig);
+	daemon_rig_spin(&rig);
 	connection_drain(client.connection, clock_monotonic_ms() + 1);
 	while (rig.service.connections)
 		loop_once(rig.loop, true);
 	client_close(&client);
-	rig_close(&rig);
+	daemon_rig_close(&rig);
 	free(value);
 }
 
@@ -720,15 +720,15 @@ static void test_many_clients_that_die_at_random(void **state)
 	enum { CLIENTS = 20, STEPS = 3000 };
 	struct client clients[CLIENTS];
 	unsigned int random = 42;
-	struct rig rig;
+	struct daemon_rig rig;
 
 	(void)state;
-	rig_init(&rig);
+	daemon_rig_init(&rig);
 	rig.behaviour.delay_turns = 5;
 	rig.behaviour.reorder = true;
 	rig.limits.max_output = 4096;
 	rig.limits.max_pipeline = 10;
-	rig_open(&rig);
+	daemon_rig_open(&rig);
 	for (int i = 0; i < CLIENTS; i++)
 		client_open(&clients[i], &rig);
 	for (int i = 0; i < STEPS; i++) {
@@ -757,20 +757,20 @@ static void test_many_clients_that_die_at_random(void **state)
 	}
 	for (int i = 0; i < CLIENTS; i++)
 		client_close(&clients[i]);
-	rig_spin(&rig);
+	daemon_rig_spin(&rig);
 	assert_null(rig.service.connections);
-	rig_close(&rig);
+	daemon_rig_close(&rig);
 }
 
 static void test_small_requests_allocate_no_records(void **state)
 {
 	struct client client;
-	struct rig rig;
+	struct daemon_rig rig;
 	size_t n_free;
 
 	(void)state;
-	rig_init(&rig);
-	rig_open(&rig);
+	daemon_rig_init(&rig);
+	daemon_rig_open(&rig);
 	client_open(&client, &rig);
 	for (uint32_t id = 1; id <= 3000; id += 2) {
 		client_send_put(&client, "key", "value");
@@ -782,7 +782,7 @@ static void test_small_requests_allocate_no_records(void **state)
 		assert_int_equal(rig.service.pool.n_free, n_free);
 	}
 	client_close(&client);
-	rig_close(&rig);
+	daemon_rig_close(&rig);
 }
 
 int main(void)

@@ -190,14 +190,12 @@ static uint64_t n_stored(void)
 	return n;
 }
 
-/* Imports TEXT; SAYS has to be in what goes to stderr. */
-static void check_import(const char *text, enum ctl_status status,
-			 const char *says)
+/* Imports the file INPUT; SAYS has to be in what goes to stderr. */
+static void check_import_of(int input, enum ctl_status status, const char *says)
 {
 	static const struct ctl_command command = { .name = "import" };
 	int saved = dup(STDERR_FILENO);
-	int input = memfd_create("input", 0);
-	int error = memfd_create("stderr", 0);
+	int error = memfd_create("stderr", MFD_CLOEXEC);
 	struct ctl ctl = { .command = &command };
 	char path[64];
 	char *operands[] = { path, NULL };
@@ -205,9 +203,7 @@ static void check_import(const char *text, enum ctl_status status,
 	enum ctl_status got;
 	ssize_t n;
 
-	assert_true(saved >= 0 && input >= 0 && error >= 0);
-	n = (ssize_t)strlen(text);
-	assert_true(write(input, text, (size_t)n) == n);
+	assert_true(saved >= 0 && error >= 0);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", input);
 	ctl_options_init(&ctl.options);
 	ctl.options.durability = GETME_NONE;
@@ -221,12 +217,23 @@ static void check_import(const char *text, enum ctl_status status,
 	assert_true(n >= 0);
 	said[n] = '\0';
 	close(saved);
-	close(input);
 	close(error);
 	assert_int_equal(got, status);
 	if (!strstr(said, says))
 		fail_msg("'%s' has no '%s'", said, says);
 	assert_ptr_equal(strchr(said, '\n'), said + n - 1);
+}
+
+static void check_import(const char *text, enum ctl_status status,
+			 const char *says)
+{
+	int input = memfd_create("input", MFD_CLOEXEC);
+	ssize_t n = (ssize_t)strlen(text);
+
+	assert_true(input >= 0);
+	assert_true(write(input, text, (size_t)n) == n);
+	check_import_of(input, status, says);
+	close(input);
 }
 
 /* Adds a line with a value of LEN letters to *TEXT. */
@@ -403,6 +410,25 @@ static void test_a_failure_in_what_precedes_a_bad_line_comes_first(void **state)
 		    "stored\n");
 }
 
+/* It neither keeps a record until more come, nor waits for more after that. */
+static void test_a_slow_producer_is_told_of_a_failure_at_once(void **state)
+{
+	static const char text[] = "{\"key\":\"k\",\"value\":\"v\"}\n"
+				   "{\"key\":\"k\",\"value\":\"v\"}\n";
+	ssize_t len = (ssize_t)strlen(text);
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	assert_true(write(fds[1], text, (size_t)len) == len);
+	fake.fail_at = 2;
+	fake.fail_result = GETME_E_FULL;
+	check_import_of(fds[0], CTL_ERROR,
+			"line 2: the reason; 1 records before it are stored\n");
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void test_no_daemon_is_told(void **state)
 {
 	(void)state;
@@ -436,6 +462,9 @@ int main(void)
 				       setup),
 		cmocka_unit_test_setup(
 			test_a_failure_in_what_precedes_a_bad_line_comes_first,
+			setup),
+		cmocka_unit_test_setup(
+			test_a_slow_producer_is_told_of_a_failure_at_once,
 			setup),
 		cmocka_unit_test_setup(test_no_daemon_is_told, setup),
 	};

@@ -754,6 +754,59 @@ static void test_pending_promises_add_up(void **state)
 	index_free(index);
 }
 
+/* The I-th key of bucket LOW, a number of at most 28 bits. */
+static struct digest digest_in(uint64_t low, uint64_t i)
+{
+	struct digest digest = { .lo = mix(i) << 28 | low, .hi = (uint32_t)i };
+
+	return digest;
+}
+
+/*
+ * A split that needs much overflow comes due while all that is ready was
+ * promised: it has to wait.
+ */
+static void test_split_leaves_promised_memory_alone(void **state)
+{
+	enum {
+		A_BUCKET = 11,
+		N_FULL = 5000, /* buckets without a free slot, the last ones */
+		FULL_FROM = INDEX_BUCKETS_MIN - N_FULL,
+		CROWDED = 3, /* will be split soon, and all its keys move */
+		N_CROWDED = 4000,
+		N_EXACT = 747115, /* one split is done */
+	};
+	static struct digest promised[N_FULL];
+	struct limiter limiter = { 0, UINT64_MAX };
+	struct index_options options = limited(&limiter);
+	struct index *index = NULL;
+
+	(void)state;
+	assert_int_equal(index_new(&options, &index), 0);
+	for (uint64_t b = 0; b < INDEX_BUCKETS_MIN; b++) {
+		uint64_t n = A_BUCKET + (b >= FULL_FROM);
+
+		for (uint64_t i = 0; i < n; i++)
+			put_new(index, digest_in(b, i), place_nr(i));
+	}
+	for (uint64_t i = 0; i < N_CROWDED; i++)
+		put_new(index, digest_in(CROWDED | INDEX_BUCKETS_MIN, i),
+			place_nr(i));
+	for (uint64_t b = 100; index_count(index) < N_EXACT; b++)
+		put_new(index, digest_in(b, A_BUCKET), place_nr(b));
+	assert_int_equal(stats_of(index).n_buckets, INDEX_BUCKETS_MIN + 1);
+	for (uint64_t i = 0; i < N_FULL; i++)
+		promised[i] = digest_in(FULL_FROM + i, A_BUCKET + 1);
+	assert_int_equal(index_reserve(index, promised, N_FULL, 0), 0);
+	limiter.n_allowed = 0;
+	for (uint64_t i = 0; i < N_FULL; i++)
+		put_new(index, promised[i], place_nr(i));
+	assert_true(stats_of(index).n_postponed > 0);
+	assert_true(stats_of(index).n_buckets <= INDEX_BUCKETS_MIN + CROWDED);
+	check_table(index);
+	index_free(index);
+}
+
 static void test_unreserved_put_fails_and_changes_nothing(void **state)
 {
 	struct limiter limiter = { 0, UINT64_MAX };
@@ -782,10 +835,23 @@ static void test_unreserved_put_fails_and_changes_nothing(void **state)
 	index_free(index);
 }
 
-/* Splits wait, nothing else suffers, and they are made up for later. */
+static struct digest postponed_nr(uint64_t i, uint64_t crowded_from)
+{
+	return i < crowded_from ? digest_nr(i) : crowded_nr(i);
+}
+
+/*
+ * Splits wait, nothing else suffers, and they are made up for later.  Long
+ * chains are no alarm meanwhile.
+ */
 static void test_growth_without_memory_is_postponed(void **state)
 {
-	enum { FULL = 740000, MORE = 30000, LATER = 60000 };
+	enum {
+		FULL = 740000,
+		MORE = 47000, /* above 12 a bucket */
+		CROWDED = 2 * INDEX_LONG_CHAIN,
+		LATER = 60000
+	};
 	struct limiter limiter = { 0, UINT64_MAX };
 	struct index_options options = limited(&limiter);
 	struct index *index = NULL;
@@ -798,8 +864,8 @@ static void test_growth_without_memory_is_postponed(void **state)
 	for (i = 0; i < FULL; i++)
 		put_new(index, digest_nr(i), place_nr(i));
 	assert_int_equal(stats_of(index).n_buckets, INDEX_BUCKETS_MIN);
-	for (; i < FULL + MORE; i++) {
-		struct digest digest = digest_nr(i);
+	for (; i < FULL + MORE + CROWDED; i++) {
+		struct digest digest = postponed_nr(i, FULL + MORE);
 
 		limiter.n_allowed = UINT64_MAX;
 		assert_int_equal(index_reserve(index, &digest, 1, 0), 0);
@@ -809,14 +875,15 @@ static void test_growth_without_memory_is_postponed(void **state)
 	stats = stats_of(index);
 	assert_int_equal(stats.n_buckets, INDEX_BUCKETS_MIN);
 	assert_true(stats.n_postponed > 10);
+	assert_true(stats.longest_chain > INDEX_LONG_CHAIN);
 	limiter.n_allowed = UINT64_MAX;
-	for (; i < FULL + MORE + LATER; i++)
+	for (; i < FULL + MORE + CROWDED + LATER; i++)
 		put_new(index, digest_nr(i), place_nr(i));
 	stats = stats_of(index);
 	assert_true(stats.n_keys <= stats.n_buckets * 114 / 10);
 	assert_int_equal(stats.n_long_chains, 0);
-	for (i = 0; i < FULL + MORE + LATER; i++)
-		assert_at(index, digest_nr(i), place_nr(i));
+	for (i = 0; i < FULL + MORE + CROWDED; i++)
+		assert_at(index, postponed_nr(i, FULL + MORE), place_nr(i));
 	check_table(index);
 	index_free(index);
 }
@@ -1249,6 +1316,7 @@ int main(void)
 		cmocka_unit_test(test_new_fails_cleanly_at_each_allocation),
 		cmocka_unit_test(test_reserved_puts_never_fail),
 		cmocka_unit_test(test_pending_promises_add_up),
+		cmocka_unit_test(test_split_leaves_promised_memory_alone),
 		cmocka_unit_test(test_unreserved_put_fails_and_changes_nothing),
 		cmocka_unit_test(test_growth_without_memory_is_postponed),
 		cmocka_unit_test(test_the_highest_sequence_wins_in_every_order),

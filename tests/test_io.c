@@ -18,10 +18,9 @@
 #include <unistd.h>
 
 #include "common/io.h"
-#include "common/path.h"
 #include "tests/support/tempdir.h"
 
-static char *dir;
+static struct tempdir dir;
 static struct io *io;
 
 /* io_system, with transfers of at most step bytes. */
@@ -56,7 +55,7 @@ static ssize_t slow_pwritev(struct io *self, int fd, const struct iovec *iov,
 static int set_up(void **state)
 {
 	(void)state;
-	dir = tempdir_new();
+	tempdir_make(&dir);
 	io = io_system();
 	slow = *io;
 	slow.pread = slow_pread;
@@ -69,17 +68,17 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
-	tempdir_free(dir);
+	tempdir_remove(&dir);
 	return 0;
 }
 
 static const char *in_dir(const char *name)
 {
-	static char paths[2][PATH_LEN_MAX];
+	static char paths[2][TEMPDIR_PATH_MAX];
 	static int which;
 
 	which = !which;
-	assert_int_equal(path_join(paths[which], dir, name), 0);
+	tempdir_join(&dir, name, paths[which]);
 	return paths[which];
 }
 
@@ -103,7 +102,7 @@ static void test_read_back_what_was_written(void **state)
 	assert_int_equal(io->sync(io, fd), 0);
 	assert_int_equal(io->writeback(io, fd, 0, 5), 0);
 	assert_int_equal(io->close(io, fd), 0);
-	assert_int_equal(io->sync_dir(io, dir), 0);
+	assert_int_equal(io->sync_dir(io, dir.path), 0);
 }
 
 static void test_reading_beyond_the_end_is_no_data(void **state)
@@ -187,8 +186,8 @@ static void test_errors_are_negative_errnos(void **state)
 	assert_int_equal(io->sync(io, -1), -EBADF);
 	assert_int_equal(io->rename(io, in_dir("none"), in_dir("b")), -ENOENT);
 	assert_int_equal(io->unlink(io, in_dir("none")), -ENOENT);
-	assert_int_equal(io->mkdir(io, dir), -EEXIST);
-	assert_int_equal(io->rmdir(io, dir), -ENOTEMPTY);
+	assert_int_equal(io->mkdir(io, dir.path), -EEXIST);
+	assert_int_equal(io->rmdir(io, dir.path), -ENOTEMPTY);
 	assert_int_equal(io->sync_dir(io, in_dir("none")), -ENOENT);
 	io->close(io, fd);
 }
@@ -278,15 +277,15 @@ static void test_list_tells_all_names_and_stops_when_told(void **state)
 	int n = 0;
 
 	(void)state;
-	assert_int_equal(io->list(io, dir, count_names, &n), 0);
+	assert_int_equal(io->list(io, dir.path, count_names, &n), 0);
 	assert_int_equal(n, 0);
 	io->close(io, make_file("a", ""));
-	assert_int_equal(io->list(io, dir, count_names, &n), 0);
+	assert_int_equal(io->list(io, dir.path, count_names, &n), 0);
 	assert_int_equal(n, 1);
 	n = 0;
 	io->close(io, make_file("b", ""));
 	io->close(io, make_file("c", ""));
-	assert_int_equal(io->list(io, dir, count_names, &n), 42);
+	assert_int_equal(io->list(io, dir.path, count_names, &n), 42);
 	assert_int_equal(n, 2);
 	assert_int_equal(io->list(io, in_dir("none"), count_names, &n),
 			 -ENOENT);

@@ -403,7 +403,8 @@ test_keys() {
 	expect "keys of a prefix that none has" 0 '' '' keys zzz
 	check "keys -0" [ "$("$ctl" keys -0 | tr -dc '\0' | wc -c)" = 4 ]
 	expect "keys -0 PREFIX" 0 $'n\nl@' '' keys -0 n
-	check "keys --limit" [ "$("$ctl" keys --limit 2 | wc -l)" = 2 ]
+	check "keys --limit" \
+		[ "$("$ctl" keys -0 --limit 2 | tr -dc '\0' | wc -c)" = 2 ]
 	expect "keys --json" 0 '{"key":"n\\nl"}' '' keys --json n
 	expect "count" 0 '4' '' count
 	expect "count --json" 0 '{"count":4}' '' count --json

@@ -49,34 +49,35 @@ int client_fixture_teardown(void **state)
 	return 0;
 }
 
-int client_put(struct getme *handle, const char *key, const char *value)
+int fixture_put(struct getme *handle, const char *key, const char *value)
 {
 	return getme_put(handle, key, strlen(key), value, strlen(value), NULL,
 			 NULL);
 }
 
-int client_get(struct getme *handle, const char *key, struct getme_value *value)
+int fixture_get(struct getme *handle, const char *key,
+		struct getme_value *value)
 {
 	return getme_get(handle, key, strlen(key), value);
 }
 
-bool client_is(const struct getme_value *value, const char *text)
+bool fixture_is(const struct getme_value *value, const char *text)
 {
 	return value->len == strlen(text) &&
 	       (value->len == 0 || memcmp(value->data, text, value->len) == 0);
 }
 
-bool client_has(struct getme *handle, const char *key, const char *text)
+bool fixture_has(struct getme *handle, const char *key, const char *text)
 {
 	struct getme_value value;
-	int r = client_get(handle, key, &value);
+	int r = fixture_get(handle, key, &value);
 
 	if (!text)
 		return r == GETME_NOT_FOUND;
-	return r == 0 && client_is(&value, text);
+	return r == 0 && fixture_is(&value, text);
 }
 
-void client_shrink_socket(const struct getme *handle)
+void fixture_shrink_socket(const struct getme *handle)
 {
 	int size = 1;
 

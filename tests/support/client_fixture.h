@@ -30,17 +30,17 @@ struct getme *client_fixture_open(struct fake_server *server,
 				  int64_t timeout_ms);
 
 /* Calls with strings for keys and values, without options. */
-int client_put(struct getme *handle, const char *key, const char *value);
-int client_get(struct getme *handle, const char *key,
-	       struct getme_value *value);
+int fixture_put(struct getme *handle, const char *key, const char *value);
+int fixture_get(struct getme *handle, const char *key,
+		struct getme_value *value);
 
 /* Whether VALUE is this string. */
-bool client_is(const struct getme_value *value, const char *text);
+bool fixture_is(const struct getme_value *value, const char *text);
 
 /* Whether KEY has this string; NULL: whether it is not there. */
-bool client_has(struct getme *handle, const char *key, const char *text);
+bool fixture_has(struct getme *handle, const char *key, const char *text);
 
 /* Makes the socket of HANDLE take as little as it can. */
-void client_shrink_socket(const struct getme *handle);
+void fixture_shrink_socket(const struct getme *handle);
 
 #endif

@@ -1,13 +1,13 @@
 /*
- * rig: the daemon's service over socketpairs, with the fake engine behind it
+ * daemon_rig: the daemon's service over socketpairs, with the fake engine behind it
  * and clients in the same thread.
  *
  * Nothing sleeps: what one side wrote is there when the other looks, so
  * everything is done by running rounds of the loop until nothing moves.
  * Whatever cannot happen aborts.
  */
-#ifndef GETME_TESTS_RIG_H
-#define GETME_TESTS_RIG_H
+#ifndef GETME_TESTS_DAEMON_RIG_H
+#define GETME_TESTS_DAEMON_RIG_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,7 +21,7 @@
 #include "proto/message.h"
 #include "tests/support/fake_engine.h"
 
-struct rig {
+struct daemon_rig {
 	struct fake_behaviour behaviour; /* of the engine to come */
 	struct limits limits;
 	struct loop *loop;
@@ -29,16 +29,17 @@ struct rig {
 	struct service service;
 };
 
-/* Well-behaved defaults, to be changed before rig_open. */
-void rig_init(struct rig *rig);
-void rig_open(struct rig *rig);
-void rig_close(struct rig *rig);
+/* Well-behaved defaults, to be changed before daemon_rig_open. */
+void daemon_rig_init(struct daemon_rig *rig);
+void daemon_rig_open(struct daemon_rig *rig);
+void daemon_rig_close(struct daemon_rig *rig);
 
 /* Runs rounds until nothing moves any more. */
-void rig_spin(struct rig *rig);
+void daemon_rig_spin(struct daemon_rig *rig);
 
 struct client {
-	struct rig *rig; /* NULL: the daemon runs elsewhere, reads block */
+	struct daemon_rig
+		*rig; /* NULL: the daemon runs elsewhere, reads block */
 	int fd;
 	struct buffer in;
 	struct message_decoder *decoder;
@@ -46,7 +47,7 @@ struct client {
 	struct connection *connection; /* the daemon's side; may be gone */
 };
 
-void client_open(struct client *client, struct rig *rig);
+void client_open(struct client *client, struct daemon_rig *rig);
 /* Over FD, a connected socket, to a daemon that runs elsewhere. */
 void client_adopt(struct client *client, int fd);
 void client_close(struct client *client);

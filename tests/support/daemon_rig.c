@@ -1,4 +1,4 @@
-#include "tests/support/rig.h"
+#include "tests/support/daemon_rig.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -21,7 +21,7 @@ static void must(bool truth, const char *what)
 {
 	if (truth)
 		return;
-	fprintf(stderr, "rig: %s\n", what);
+	fprintf(stderr, "daemon_rig: %s\n", what);
 	abort();
 }
 
@@ -30,14 +30,14 @@ static void wake(void *ctx)
 	loop_wake(ctx);
 }
 
-void rig_init(struct rig *rig)
+void daemon_rig_init(struct daemon_rig *rig)
 {
 	memset(rig, 0, sizeof(*rig));
 	fake_behaviour_init(&rig->behaviour);
 	limits_default(&rig->limits);
 }
 
-void rig_open(struct rig *rig)
+void daemon_rig_open(struct daemon_rig *rig)
 {
 	struct engine_host host = { .wake = wake };
 
@@ -50,7 +50,7 @@ void rig_open(struct rig *rig)
 	     "no service");
 }
 
-void rig_close(struct rig *rig)
+void daemon_rig_close(struct daemon_rig *rig)
 {
 	service_close_connections(&rig->service);
 	engine_close(rig->engine);
@@ -58,7 +58,7 @@ void rig_close(struct rig *rig)
 	loop_free(rig->loop);
 }
 
-static uint64_t movement(const struct rig *rig)
+static uint64_t movement(const struct daemon_rig *rig)
 {
 	const struct metrics *metrics = &rig->service.metrics;
 
@@ -66,7 +66,7 @@ static uint64_t movement(const struct rig *rig)
 	       metrics->connections + fake_engine_n_answered(rig->engine);
 }
 
-void rig_spin(struct rig *rig)
+void daemon_rig_spin(struct daemon_rig *rig)
 {
 	uint64_t last = movement(rig);
 	int quiet = 0;
@@ -82,7 +82,7 @@ void rig_spin(struct rig *rig)
 	}
 }
 
-static void init(struct client *client, struct rig *rig, int fd)
+static void init(struct client *client, struct daemon_rig *rig, int fd)
 {
 	memset(client, 0, sizeof(*client));
 	client->rig = rig;
@@ -91,7 +91,7 @@ static void init(struct client *client, struct rig *rig, int fd)
 	must(client->decoder != NULL, "no decoder");
 }
 
-void client_open(struct client *client, struct rig *rig)
+void client_open(struct client *client, struct daemon_rig *rig)
 {
 	int pair[2];
 
@@ -279,7 +279,7 @@ void client_wait_reply(struct client *client, uint32_t id,
 	memset(reply, 0, sizeof(*reply));
 	if (message_decode_reply(client->decoder, method, body, body_len, reply,
 				 &error) < 0) {
-		fprintf(stderr, "rig: bad reply: %s\n", error.text);
+		fprintf(stderr, "daemon_rig: bad reply: %s\n", error.text);
 		abort();
 	}
 	must(reply->id == id, "a reply is out of order");

@@ -1,0 +1,76 @@
+#include "tests/support/hook_io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+
+static struct hook_io *hook_of(struct io *io)
+{
+	return (struct hook_io *)(void *)io;
+}
+
+static int hook_open(struct io *io, const char *path, int flags)
+{
+	int error = hook_of(io)->open_error;
+
+	if (error != 0 && flags & O_CREAT)
+		return error;
+	return io_system()->open(io_system(), path, flags);
+}
+
+static ssize_t hook_pread(struct io *io, int fd, void *data, size_t len,
+			  uint64_t off)
+{
+	hook_of(io)->n_preads++;
+	return io_system()->pread(io_system(), fd, data, len, off);
+}
+
+static ssize_t hook_pwritev(struct io *io, int fd, const struct iovec *iov,
+			    int n_iov, uint64_t off)
+{
+	struct hook_io *hook = hook_of(io);
+
+	hook->n_writes++;
+	if (hook->write_error != 0 && atomic_fetch_sub(&hook->writes_left, 1) <= 0)
+		return hook->write_error;
+	return io_system()->pwritev(io_system(), fd, iov, n_iov, off);
+}
+
+static int hook_sync(struct io *io, int fd)
+{
+	struct hook_io *hook = hook_of(io);
+
+	while (hook->hold_syncs)
+		sched_yield();
+	hook->n_syncs++;
+	if (hook->sync_error != 0)
+		return hook->sync_error;
+	return io_system()->sync(io_system(), fd);
+}
+
+static int hook_allocate(struct io *io, int fd, uint64_t off, uint64_t len)
+{
+	if (hook_of(io)->allocate_error != 0)
+		return hook_of(io)->allocate_error;
+	return io_system()->allocate(io_system(), fd, off, len);
+}
+
+static uint64_t hook_clock_ms(struct io *io)
+{
+	int64_t now = (int64_t)io_system()->clock_ms(io_system());
+
+	return (uint64_t)(now + hook_of(io)->clock_step_ms);
+}
+
+void hook_io_init(struct hook_io *hook)
+{
+	memset(hook, 0, sizeof(*hook));
+	hook->io = *io_system();
+	hook->io.open = hook_open;
+	hook->io.pread = hook_pread;
+	hook->io.pwritev = hook_pwritev;
+	hook->io.sync = hook_sync;
+	hook->io.allocate = hook_allocate;
+	hook->io.clock_ms = hook_clock_ms;
+}

@@ -1,0 +1,32 @@
+/*
+ * hook_io: the system's file table with faults on command, for tests with
+ * threads.  Counters and faults may be set from any thread.
+ */
+#ifndef GETME_TESTS_SUPPORT_HOOK_IO_H
+#define GETME_TESTS_SUPPORT_HOOK_IO_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "common/io.h"
+
+struct hook_io {
+	struct io io; /* first: what is handed to the engine */
+	/* 0, or the negative errno that every such call returns now */
+	_Atomic int sync_error;
+	_Atomic int write_error;
+	_Atomic int allocate_error;
+	_Atomic int open_error; /* of open with O_CREAT */
+	/* how many of those calls succeed before the error begins */
+	_Atomic int writes_left;
+	_Atomic uint64_t n_syncs;
+	_Atomic uint64_t n_writes;
+	_Atomic uint64_t n_preads;
+	_Atomic int64_t clock_step_ms; /* added to the clock */
+	/* a sync waits while this is not 0 */
+	_Atomic int hold_syncs;
+};
+
+void hook_io_init(struct hook_io *hook);
+
+#endif

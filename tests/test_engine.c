@@ -1,0 +1,913 @@
+/*
+ * The local engine, with its threads, over a real folder: what is visible
+ * when, what waits for what, and what every failure comes to.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "tests/support/engine_rig.h"
+
+static int setup(void **state)
+{
+	struct engine_rig *rig = calloc(1, sizeof(*rig));
+
+	rig->options.segment_size = 64 << 10;
+	rig_open(rig);
+	*state = rig;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct engine_rig *rig = *state;
+
+	rig->hook.hold_syncs = 0;
+	rig_close(rig);
+	free(rig);
+	return 0;
+}
+
+static void assert_value(struct engine_rig *rig, const char *key,
+			 const char *expected)
+{
+	const char *value;
+
+	assert_int_equal(rig_get(rig, key, &value), 0);
+	assert_string_equal(value, expected);
+}
+
+static void assert_missing(struct engine_rig *rig, const char *key)
+{
+	assert_int_equal(rig_get(rig, key, NULL), ENGINE_NOT_FOUND);
+}
+
+static void test_get_after_put_gives_the_value(void **state)
+{
+	struct engine_rig *rig = *state;
+
+	assert_int_equal(rig_put(rig, "k", "v1"), 0);
+	assert_value(rig, "k", "v1");
+	assert_int_equal(rig_put(rig, "k", ""), 0);
+	assert_value(rig, "k", "");
+}
+
+static void test_get_after_delete_is_not_found(void **state)
+{
+	struct engine_rig *rig = *state;
+	bool existed;
+
+	assert_int_equal(rig_put(rig, "k", "v"), 0);
+	assert_int_equal(rig_delete(rig, "k", &existed), 0);
+	assert_true(existed);
+	assert_missing(rig, "k");
+	assert_int_equal(rig_delete(rig, "k", &existed), 0);
+	assert_false(existed);
+}
+
+static void test_done_is_not_called_by_submit(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct rig_request get;
+
+	rig_fill_get(&get, "k");
+	rig_begin(rig, &get);
+	assert_false(get.done);
+	assert_int_equal(rig_wait(rig, &get), ENGINE_NOT_FOUND);
+}
+
+static void test_a_write_is_invisible_until_it_is_durable(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct rig_request put;
+
+	assert_int_equal(rig_put(rig, "k", "old"), 0);
+	rig->hook.hold_syncs = 1;
+	rig_fill_put(&put, "k", "new", ENGINE_ALWAYS);
+	rig_begin(rig, &put);
+	rig_turn(rig);
+	assert_value(rig, "k", "old");
+	assert_false(put.done);
+	rig->hook.hold_syncs = 0;
+	assert_int_equal(rig_wait(rig, &put), 0);
+	assert_value(rig, "k", "new");
+}
+
+static void test_a_weaker_write_does_not_overtake(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct rig_request strong;
+	struct rig_request weak;
+
+	assert_int_equal(rig_put(rig, "warm", "up"), 0);
+	rig->hook.hold_syncs = 1;
+	rig_fill_put(&strong, "k", "1", ENGINE_ALWAYS);
+	rig_fill_put(&weak, "k", "2", ENGINE_NONE);
+	rig_begin(rig, &strong);
+	rig_turn(rig);
+	rig_begin(rig, &weak);
+	rig_turn(rig);
+	assert_false(weak.done);
+	rig->hook.hold_syncs = 0;
+	assert_int_equal(rig_wait(rig, &weak), 0);
+	assert_true(strong.done);
+	assert_true(strong.order < weak.order);
+	assert_value(rig, "k", "2");
+}
+
+static void test_writes_of_one_turn_share_a_sync(void **state)
+{
+	enum { N = 100 };
+	struct engine_rig *rig = *state;
+	struct rig_request *puts = calloc(N, sizeof(*puts));
+	char keys[N][16];
+	uint64_t before;
+	int i;
+
+	assert_int_equal(rig_put(rig, "warm", "up"), 0);
+	before = rig->hook.n_syncs;
+	for (i = 0; i < N; i++) {
+		snprintf(keys[i], sizeof(keys[i]), "key%d", i);
+		rig_fill_put(&puts[i], keys[i], "v", ENGINE_ALWAYS);
+		rig_begin(rig, &puts[i]);
+	}
+	for (i = 0; i < N; i++)
+		assert_int_equal(rig_wait(rig, &puts[i]), 0);
+	/* One for the group; the spare that is made beside it has its own. */
+	assert_true(rig->hook.n_syncs - before < 10);
+	assert_int_equal(rig_count(rig), N + 1);
+	free(puts);
+}
+
+static void test_none_needs_no_sync(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct rig_request put;
+	uint64_t before;
+
+	assert_int_equal(rig_put(rig, "warm", "up"), 0);
+	assert_int_equal(rig_simple(rig, ENGINE_SYNC), 0);
+	before = rig_stat(rig, "syncs");
+	rig_fill_put(&put, "k", "v", ENGINE_NONE);
+	rig_begin(rig, &put);
+	assert_int_equal(rig_wait(rig, &put), 0);
+	assert_int_equal(put.request.reached, ENGINE_NONE);
+	assert_int_equal(rig_stat(rig, "syncs"), before);
+	assert_int_equal(rig_simple(rig, ENGINE_SYNC), 0);
+	assert_int_equal(rig_stat(rig, "syncs"), before + 1);
+}
+
+static void test_interval_is_synced_by_itself(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct timespec pause = { .tv_nsec = 2000000 };
+	struct rig_request put;
+	uint64_t before;
+	int tries = 0;
+
+	rig->options.sync_interval_ms = 20;
+	rig_reopen(rig);
+	assert_int_equal(rig_put(rig, "warm", "up"), 0);
+	before = rig_stat(rig, "syncs");
+	rig_fill_put(&put, "k", "v", ENGINE_INTERVAL);
+	rig_begin(rig, &put);
+	assert_int_equal(rig_wait(rig, &put), 0);
+	/* Awaited as a condition; 10 s is for the slowest machine. */
+	while (rig_stat(rig, "syncs") == before && ++tries < 5000)
+		nanosleep(&pause, NULL);
+	assert_true(rig_stat(rig, "syncs") > before);
+}
+
+static void test_if_absent_and_if_version(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct rig_request put;
+	uint64_t version;
+
+	rig_fill_put(&put, "k", "1", ENGINE_DEFAULT);
+	put.mutations[0].condition = ENGINE_IF_ABSENT;
+	rig_begin(rig, &put);
+	assert_int_equal(rig_wait(rig, &put), 0);
+	version = put.mutations[0].version;
+	assert_true(version != 0);
+	rig_begin(rig, &put);
+	assert_int_equal(rig_wait(rig, &put), ENGINE_CONDITION);
+
+	rig_fill_put(&put, "k", "2", ENGINE_DEFAULT);
+	put.mutations[0].condition = ENGINE_IF_VERSION;
+	put.mutations[0].if_version = version + 1;
+	rig_begin(rig, &put);
+	assert_int_equal(rig_wait(rig, &put), ENGINE_CONDITION);
+	assert_value(rig, "k", "1");
+	put.mutations[0].if_version = version;
+	rig_begin(rig, &put);
+	assert_int_equal(rig_wait(rig, &put), 0);
+	assert_value(rig, "k", "2");
+	assert_true(put.mutations[0].version > version);
+}
+
+static void test_a_failed_condition_waits_for_what_it_tells_of(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct rig_request first;
+	struct rig_request second;
+
+	assert_int_equal(rig_put(rig, "warm", "up"), 0);
+	rig->hook.hold_syncs = 1;
+	rig_fill_put(&first, "k", "1", ENGINE_ALWAYS);
+	rig_begin(rig, &first);
+	rig_turn(rig);
+	rig_fill_put(&second, "k", "2", ENGINE_ALWAYS);
+	second.mutations[0].condition = ENGINE_IF_ABSENT;
+	rig_begin(rig, &second);
+	rig_turn(rig);
+	/* It would tell of a write that no read can see yet. */
+	assert_false(second.done);
+	rig->hook.hold_syncs = 0;
+	assert_int_equal(rig_wait(rig, &second), ENGINE_CONDITION);
+	assert_true(first.done);
+	assert_value(rig, "k", "1");
+}
+
+static void test_incr_counts_over_pending_writes(void **state)
+{
+	enum { N = 50 };
+	struct engine_rig *rig = *state;
+	struct rig_request incr[N];
+	int i;
+
+	for (i = 0; i < N; i++) {
+		rig_fill_put(&incr[i], "n", "", ENGINE_ALWAYS);
+		incr[i].mutations[0].kind = ENGINE_INCR;
+		incr[i].mutations[0].by = 2;
+		rig_begin(rig, &incr[i]);
+	}
+	for (i = 0; i < N; i++) {
+		assert_int_equal(rig_wait(rig, &incr[i]), 0);
+		assert_int_equal(incr[i].mutations[0].number, 2 * (i + 1));
+	}
+	assert_value(rig, "n", "100");
+}
+
+static int incr(struct engine_rig *rig, const char *key, int64_t by,
+		int64_t *number)
+{
+	struct rig_request request;
+
+	rig_fill_put(&request, key, "", ENGINE_NONE);
+	request.mutations[0].kind = ENGINE_INCR;
+	request.mutations[0].by = by;
+	rig_begin(rig, &request);
+	rig_wait(rig, &request);
+	*number = request.mutations[0].number;
+	return request.request.result;
+}
+
+static void test_incr_refuses_what_is_no_number(void **state)
+{
+	static const char *const bad[] = {
+		"",   "-",    "+1", " 1", "1 ", "0x1", "1.0",
+		"--1", "9223372036854775808", "-9223372036854775809",
+		"111111111111111111111111",
+	};
+	struct engine_rig *rig = *state;
+	int64_t number;
+	size_t i;
+
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(rig_put(rig, "n", bad[i]), 0);
+		assert_int_equal(incr(rig, "n", 1, &number),
+				 ENGINE_NOT_INTEGER);
+		assert_value(rig, "n", bad[i]);
+	}
+}
+
+static void test_incr_at_the_edges(void **state)
+{
+	struct engine_rig *rig = *state;
+	int64_t number;
+
+	assert_int_equal(rig_put(rig, "n", "9223372036854775806"), 0);
+	assert_int_equal(incr(rig, "n", 1, &number), 0);
+	assert_true(number == INT64_MAX);
+	assert_int_equal(incr(rig, "n", 1, &number), ENGINE_OVERFLOW);
+	assert_value(rig, "n", "9223372036854775807");
+	assert_int_equal(rig_put(rig, "n", "-9223372036854775808"), 0);
+	assert_int_equal(incr(rig, "n", -1, &number), ENGINE_OVERFLOW);
+	assert_int_equal(incr(rig, "n", INT64_MAX, &number), 0);
+	assert_true(number == -1);
+	assert_int_equal(incr(rig, "new", -7, &number), 0);
+	assert_true(number == -7);
+}
+
+static void put_expiring(struct engine_rig *rig, const char *key,
+			 uint64_t in_ms)
+{
+	struct rig_request put;
+
+	rig_fill_put(&put, key, "v", ENGINE_DEFAULT);
+	put.mutations[0].expires_at_ms =
+		rig->hook.io.clock_ms(&rig->hook.io) + in_ms;
+	rig_begin(rig, &put);
+	assert_int_equal(rig_wait(rig, &put), 0);
+}
+
+static void test_an_expired_key_is_gone_and_removed(void **state)
+{
+	struct engine_rig *rig = *state;
+
+	put_expiring(rig, "k", 60000);
+	assert_value(rig, "k", "v");
+	rig->hook.clock_step_ms = 60001;
+	assert_missing(rig, "k");
+	/* Asked for, so it is removed for good, clock or no clock. */
+	assert_int_equal(rig_simple(rig, ENGINE_SYNC), 0);
+	assert_int_equal(rig_count(rig), 0);
+	rig->hook.clock_step_ms = 0;
+	assert_missing(rig, "k");
+	rig_reopen(rig);
+	assert_missing(rig, "k");
+}
+
+static void test_a_put_clears_an_older_expiry(void **state)
+{
+	struct engine_rig *rig = *state;
+
+	put_expiring(rig, "k", 1000);
+	assert_int_equal(rig_put(rig, "k", "stays"), 0);
+	rig->hook.clock_step_ms = 2000;
+	assert_value(rig, "k", "stays");
+}
+
+static void test_lazy_expiry_spares_a_fresh_value(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct rig_request put;
+	struct rig_request get;
+
+	put_expiring(rig, "k", 1000);
+	rig->hook.clock_step_ms = 2000;
+	rig_fill_put(&put, "k", "fresh", ENGINE_ALWAYS);
+	rig_fill_get(&get, "k");
+	rig_begin(rig, &put);
+	rig_begin(rig, &get);
+	assert_int_equal(rig_wait(rig, &put), 0);
+	assert_int_equal(rig_wait(rig, &get), ENGINE_NOT_FOUND);
+	assert_value(rig, "k", "fresh");
+}
+
+static void test_clock_steps_lose_and_revive_nothing(void **state)
+{
+	static const int64_t steps[] = { 0, -3600000, 7200000, -86400000, 1 };
+	struct engine_rig *rig = *state;
+	char value[16];
+	size_t i;
+
+	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		rig->hook.clock_step_ms = steps[i];
+		snprintf(value, sizeof(value), "v%zu", i);
+		assert_int_equal(rig_put(rig, "k", value), 0);
+		assert_int_equal(rig_put(rig, "gone", "x"), 0);
+		assert_int_equal(rig_delete(rig, "gone", NULL), 0);
+		rig_reopen(rig);
+		assert_value(rig, "k", value);
+		assert_missing(rig, "gone");
+	}
+}
+
+static void test_touch_and_persist(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct rig_request touch;
+	struct rig_request get;
+
+	rig_fill_put(&touch, "k", "", ENGINE_DEFAULT);
+	touch.mutations[0].kind = ENGINE_TOUCH;
+	rig_begin(rig, &touch);
+	assert_int_equal(rig_wait(rig, &touch), ENGINE_NOT_FOUND);
+	assert_int_equal(rig_put(rig, "k", "value"), 0);
+	touch.mutations[0].expires_at_ms = UINT64_C(5000000000000);
+	rig_begin(rig, &touch);
+	assert_int_equal(rig_wait(rig, &touch), 0);
+	rig_fill_get(&get, "k");
+	rig_begin(rig, &get);
+	assert_int_equal(rig_wait(rig, &get), 0);
+	assert_string_equal(get.value, "value");
+	assert_true(get.expires_at_ms == UINT64_C(5000000000000));
+	assert_true(get.version == touch.mutations[0].version);
+	touch.mutations[0].expires_at_ms = 0;
+	rig_begin(rig, &touch);
+	assert_int_equal(rig_wait(rig, &touch), 0);
+	rig_begin(rig, &get);
+	assert_int_equal(rig_wait(rig, &get), 0);
+	assert_true(get.expires_at_ms == 0);
+}
+
+/* put a, delete b, put c, delete a, put c: the last on a key wins. */
+static void fill_batch(struct rig_request *batch)
+{
+	static const struct {
+		enum engine_mutation_kind kind;
+		const char *key, *value;
+	} ops[] = {
+		{ ENGINE_PUT, "a", "1" },    { ENGINE_DELETE, "b", "" },
+		{ ENGINE_PUT, "c", "2" },    { ENGINE_DELETE, "a", "" },
+		{ ENGINE_PUT, "c", "three" },
+	};
+	size_t i;
+
+	rig_fill_put(batch, "", "", ENGINE_DEFAULT);
+	batch->request.n_mutations = sizeof(ops) / sizeof(ops[0]);
+	for (i = 0; i < batch->request.n_mutations; i++) {
+		struct engine_mutation *mutation = &batch->mutations[i];
+
+		mutation->kind = ops[i].kind;
+		mutation->key.data = ops[i].key;
+		mutation->key.len = strlen(ops[i].key);
+		mutation->value.data = ops[i].value;
+		mutation->value.len = strlen(ops[i].value);
+	}
+}
+
+static void test_batch_last_on_a_key_wins(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct rig_request batch;
+
+	assert_int_equal(rig_put(rig, "b", "x"), 0);
+	fill_batch(&batch);
+	rig_begin(rig, &batch);
+	assert_int_equal(rig_wait(rig, &batch), 0);
+	assert_true(batch.mutations[1].existed);
+	assert_true(batch.mutations[4].version > batch.mutations[2].version);
+	assert_missing(rig, "a");
+	assert_missing(rig, "b");
+	assert_value(rig, "c", "three");
+	rig_reopen(rig);
+	assert_missing(rig, "a");
+	assert_missing(rig, "b");
+	assert_value(rig, "c", "three");
+	assert_int_equal(rig_count(rig), 1);
+}
+
+static void test_batch_with_a_failed_condition_applies_nothing(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct rig_request batch;
+
+	assert_int_equal(rig_put(rig, "c", "x"), 0);
+	fill_batch(&batch);
+	batch.mutations[2].condition = ENGINE_IF_ABSENT;
+	rig_begin(rig, &batch);
+	assert_int_equal(rig_wait(rig, &batch), ENGINE_CONDITION);
+	assert_int_equal(batch.request.failed_index, 2);
+	assert_value(rig, "c", "x");
+	assert_int_equal(rig_count(rig), 1);
+}
+
+static void test_a_key_named_twice_was_there_once(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct rig_request batch;
+	int n = 0;
+	size_t i;
+
+	assert_int_equal(rig_put(rig, "a", "x"), 0);
+	rig_fill_delete(&batch, "a");
+	batch.request.n_mutations = 3;
+	for (i = 1; i < 3; i++)
+		batch.mutations[i] = batch.mutations[0];
+	rig_begin(rig, &batch);
+	assert_int_equal(rig_wait(rig, &batch), 0);
+	for (i = 0; i < 3; i++)
+		n += batch.mutations[i].existed;
+	assert_int_equal(n, 1);
+	assert_missing(rig, "a");
+}
+
+static void test_get_many_is_of_one_instant(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct rig_request many;
+
+	assert_int_equal(rig_put(rig, "a", "1"), 0);
+	assert_int_equal(rig_put(rig, "b", "22"), 0);
+	rig_fill_get(&many, "a");
+	many.request.op = ENGINE_GET_MANY;
+	many.keys[1] = (struct engine_bytes){ "none", 4 };
+	many.keys[2] = (struct engine_bytes){ "b", 1 };
+	many.request.n_keys = 3;
+	rig_begin(rig, &many);
+	assert_int_equal(rig_wait(rig, &many), 0);
+	assert_int_equal(many.request.n_items, 3);
+	assert_int_equal(many.request.items[1].result, ENGINE_NOT_FOUND);
+	assert_string_equal(many.value, "1");
+}
+
+struct seen {
+	unsigned int times[2000];
+	size_t n;
+};
+
+static void scan_all(struct engine_rig *rig, struct seen *seen,
+		     const char *prefix, size_t limit)
+{
+	struct rig_request scan = { .request.op = ENGINE_SCAN };
+
+	memset(seen, 0, sizeof(*seen));
+	scan.request.limit = limit;
+	scan.request.prefix.data = prefix;
+	scan.request.prefix.len = strlen(prefix);
+	do {
+		rig_begin(rig, &scan);
+		assert_int_equal(rig_wait(rig, &scan), 0);
+		assert_true(scan.request.n_items <= limit);
+		seen->n += scan.request.n_items;
+	} while (scan.request.cursor_len > 0);
+}
+
+static void test_scan_gives_each_key_once(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct seen *seen = calloc(1, sizeof(*seen));
+	char key[16];
+	int i;
+
+	rig->options.durability = ENGINE_NONE;
+	rig_reopen(rig);
+	for (i = 0; i < 1000; i++) {
+		snprintf(key, sizeof(key), "%s%d", i % 2 ? "odd" : "even", i);
+		assert_int_equal(rig_put(rig, key, "v"), 0);
+	}
+	scan_all(rig, seen, "", 7);
+	assert_int_equal(seen->n, 1000);
+	scan_all(rig, seen, "odd", 3);
+	assert_int_equal(seen->n, 500);
+	scan_all(rig, seen, "nobody", 100);
+	assert_int_equal(seen->n, 0);
+	free(seen);
+}
+
+static void test_a_foreign_cursor_is_refused(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct rig_request scan = { .request.op = ENGINE_SCAN };
+	int i;
+
+	for (i = 0; i < 40; i++) {
+		char key[16];
+
+		snprintf(key, sizeof(key), "k%d", i);
+		assert_int_equal(rig_put(rig, key, "v"), 0);
+	}
+	scan.request.limit = 5;
+	rig_begin(rig, &scan);
+	assert_int_equal(rig_wait(rig, &scan), 0);
+	assert_true(scan.request.cursor_len > 0);
+	/* The order of keys is another one in the next run. */
+	rig_reopen(rig);
+	rig_begin(rig, &scan);
+	assert_int_equal(rig_wait(rig, &scan), ENGINE_BAD_CURSOR);
+	scan.request.cursor_len = 3;
+	rig_begin(rig, &scan);
+	assert_int_equal(rig_wait(rig, &scan), ENGINE_BAD_CURSOR);
+}
+
+static void test_clear_removes_all_and_lets_writes_wait(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct rig_request clear = { .request.op = ENGINE_CLEAR };
+	struct rig_request before;
+	struct rig_request after;
+
+	assert_int_equal(rig_put(rig, "old", "x"), 0);
+	rig_fill_put(&before, "before", "x", ENGINE_NONE);
+	rig_fill_put(&after, "after", "x", ENGINE_NONE);
+	rig_begin(rig, &before);
+	rig_begin(rig, &clear);
+	rig_begin(rig, &after);
+	assert_int_equal(rig_wait(rig, &after), 0);
+	assert_true(before.order < clear.order);
+	assert_true(clear.order < after.order);
+	assert_int_equal(clear.request.result, 0);
+	assert_missing(rig, "old");
+	assert_missing(rig, "before");
+	assert_value(rig, "after", "x");
+	rig_reopen(rig);
+	assert_missing(rig, "old");
+	assert_value(rig, "after", "x");
+	assert_int_equal(rig_count(rig), 1);
+}
+
+static void test_versions_survive_a_restart(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct rig_request put;
+	struct rig_request get;
+
+	rig_fill_put(&put, "k", "v", ENGINE_DEFAULT);
+	rig_begin(rig, &put);
+	assert_int_equal(rig_wait(rig, &put), 0);
+	rig_reopen(rig);
+	rig_fill_get(&get, "k");
+	get.request.op = ENGINE_STAT;
+	rig_begin(rig, &get);
+	assert_int_equal(rig_wait(rig, &get), 0);
+	assert_true(get.version == put.mutations[0].version);
+	assert_int_equal(get.value_len, 1);
+}
+
+static void test_a_failed_sync_makes_it_read_only(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct engine_event event;
+	const char *text;
+	struct rig_request put;
+	bool told = false;
+
+	assert_int_equal(rig_put(rig, "k", "old"), 0);
+	rig->hook.sync_error = -EIO;
+	rig_fill_put(&put, "k", "new", ENGINE_ALWAYS);
+	rig_begin(rig, &put);
+	assert_int_equal(rig_wait(rig, &put), ENGINE_UNKNOWN);
+	rig->hook.sync_error = 0;
+	/* The next sync would say 0: it must not be believed. */
+	assert_int_equal(rig_put(rig, "k", "newer"), ENGINE_READ_ONLY);
+	assert_int_equal(rig_delete(rig, "k", NULL), ENGINE_READ_ONLY);
+	assert_int_equal(rig_simple(rig, ENGINE_CLEAR), ENGINE_READ_ONLY);
+	assert_int_equal(rig_simple(rig, ENGINE_SYNC), ENGINE_READ_ONLY);
+	assert_value(rig, "k", "old");
+	assert_int_equal(engine_state(rig->engine, &text),
+			 ENGINE_STATE_READ_ONLY);
+	while (engine_take_event(rig->engine, &event))
+		told = told || strstr(event.text, "sync failed");
+	assert_true(told);
+	rig_reopen(rig);
+	assert_int_equal(rig_put(rig, "k", "works"), 0);
+	assert_value(rig, "k", "works");
+}
+
+static void test_a_failed_write_is_not_applied_and_the_store_goes_on(
+	void **state)
+{
+	struct engine_rig *rig = *state;
+
+	assert_int_equal(rig_put(rig, "k", "old"), 0);
+	rig->hook.writes_left = 0;
+	rig->hook.write_error = -EIO;
+	assert_int_not_equal(rig_put(rig, "k", "new"), 0);
+	rig->hook.write_error = 0;
+	assert_value(rig, "k", "old");
+	assert_int_equal(rig_put(rig, "k", "newer"), 0);
+	assert_value(rig, "k", "newer");
+	rig_reopen(rig);
+	assert_value(rig, "k", "newer");
+}
+
+static void fill_up(struct engine_rig *rig, int *result)
+{
+	static char value[1000];
+	int i;
+
+	memset(value, 'x', sizeof(value) - 1);
+	*result = 0;
+	for (i = 0; i < 500 && *result == 0; i++) {
+		char key[16];
+
+		snprintf(key, sizeof(key), "fill%d", i % 500);
+		*result = rig_put(rig, key, value);
+	}
+}
+
+static void test_a_full_disk_refuses_puts_and_resumes(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct timespec pause = { .tv_nsec = 10000000 };
+	const char *text;
+	int result;
+	int tries = 0;
+
+	assert_int_equal(rig_put(rig, "k", "v"), 0);
+	rig->hook.allocate_error = -ENOSPC;
+	fill_up(rig, &result);
+	assert_int_equal(result, -ENOSPC);
+	assert_int_equal(engine_state(rig->engine, &text),
+			 ENGINE_STATE_FULL);
+	assert_value(rig, "k", "v");
+	assert_int_equal(rig_delete(rig, "k", NULL), 0);
+	assert_missing(rig, "k");
+	rig->hook.allocate_error = 0;
+	while (engine_state(rig->engine, &text) != ENGINE_STATE_OK &&
+	       ++tries < 1000)
+		nanosleep(&pause, NULL);
+	assert_true(tries < 1000);
+	fill_up(rig, &result);
+	assert_int_equal(result, 0);
+	assert_int_equal(rig_put(rig, "k", "again"), 0);
+	assert_value(rig, "k", "again");
+}
+
+static void test_no_descriptors_is_a_state_that_passes(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct timespec pause = { .tv_nsec = 10000000 };
+	int result;
+	int tries = 0;
+
+	assert_int_equal(rig_put(rig, "k", "v"), 0);
+	rig->hook.open_error = -EMFILE;
+	fill_up(rig, &result);
+	assert_int_equal(result, -EMFILE);
+	assert_value(rig, "k", "v");
+	rig->hook.open_error = 0;
+	while (rig_put(rig, "k", "again") != 0 && ++tries < 1000)
+		nanosleep(&pause, NULL);
+	assert_value(rig, "k", "again");
+}
+
+static void test_a_deadline_that_passed_is_surely_not_applied(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct rig_request put;
+
+	rig_fill_put(&put, "k", "v", ENGINE_DEFAULT);
+	put.request.deadline_ms = 1;
+	rig_begin(rig, &put);
+	assert_int_equal(rig_wait(rig, &put), ENGINE_DEADLINE);
+	assert_missing(rig, "k");
+}
+
+static void test_sizes_are_checked(void **state)
+{
+	struct engine_rig *rig = *state;
+	char *key = malloc(ENGINE_KEY_MAX + 2);
+	struct rig_request put;
+
+	memset(key, 'k', ENGINE_KEY_MAX + 1);
+	key[ENGINE_KEY_MAX + 1] = 0;
+	assert_int_equal(rig_put(rig, key, "v"), ENGINE_TOO_LARGE);
+	key[ENGINE_KEY_MAX] = 0;
+	assert_int_equal(rig_put(rig, key, "v"), 0);
+	assert_value(rig, key, "v");
+	assert_int_equal(rig_put(rig, "", "v"), -EINVAL);
+	rig_fill_put(&put, "k", "", ENGINE_DEFAULT);
+	put.mutations[0].value.len = (64 << 20) + 1;
+	rig_begin(rig, &put);
+	assert_int_equal(rig_wait(rig, &put), ENGINE_TOO_LARGE);
+	free(key);
+}
+
+static void test_a_value_larger_than_a_segment(void **state)
+{
+	struct engine_rig *rig = *state;
+	size_t len = 300 << 10;
+	char *value = malloc(len);
+	struct rig_request put;
+	struct rig_request get;
+
+	memset(value, 'y', len);
+	assert_int_equal(rig_put(rig, "before", "1"), 0);
+	rig_fill_put(&put, "big", "", ENGINE_DEFAULT);
+	put.mutations[0].value.data = value;
+	put.mutations[0].value.len = len;
+	rig_begin(rig, &put);
+	assert_int_equal(rig_wait(rig, &put), 0);
+	assert_int_equal(rig_put(rig, "after", "2"), 0);
+	rig_reopen(rig);
+	rig_fill_get(&get, "big");
+	rig_begin(rig, &get);
+	assert_int_equal(rig_wait(rig, &get), 0);
+	assert_int_equal(get.value_len, len);
+	assert_value(rig, "before", "1");
+	assert_value(rig, "after", "2");
+	free(value);
+}
+
+static void test_a_put_never_reads_the_disk(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct rig_request put;
+	uint64_t before;
+
+	assert_int_equal(rig_put(rig, "k", "v"), 0);
+	rig_simple(rig, ENGINE_SYNC);
+	before = rig->hook.n_preads;
+	rig_fill_put(&put, "k", "w", ENGINE_NONE);
+	rig_begin(rig, &put);
+	assert_int_equal(rig_wait(rig, &put), 0);
+	assert_int_equal(rig->hook.n_preads, before);
+	assert_missing(rig, "miss");
+	assert_int_equal(rig->hook.n_preads, before);
+	assert_value(rig, "k", "w");
+	assert_int_equal(rig->hook.n_preads, before + 1);
+}
+
+static void test_close_ends_every_request(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct rig_request begun;
+	struct rig_request late;
+
+	assert_int_equal(rig_put(rig, "warm", "up"), 0);
+	rig_fill_put(&begun, "begun", "v", ENGINE_ALWAYS);
+	rig_begin(rig, &begun);
+	rig_turn(rig);
+	rig_fill_put(&late, "late", "v", ENGINE_ALWAYS);
+	rig_begin(rig, &late);
+	rig_reopen(rig);
+	assert_true(begun.done);
+	assert_int_equal(begun.request.result, 0);
+	assert_true(late.done);
+	assert_int_equal(late.request.result, ENGINE_CLOSED);
+	assert_value(rig, "begun", "v");
+	assert_missing(rig, "late");
+}
+
+/* Many writers of few keys, so that conditions meet pending writes. */
+static void test_compare_and_set_never_loses_an_update(void **state)
+{
+	enum { CLIENTS = 8, ROUNDS = 25 };
+	struct engine_rig *rig = *state;
+	struct rig_request puts[CLIENTS];
+	char values[CLIENTS][16];
+	int sum = 0;
+	int wins = 0;
+	int i;
+
+	assert_int_equal(rig_put(rig, "n", "0"), 0);
+	while (wins < CLIENTS * ROUNDS) {
+		struct rig_request get;
+		int won = 0;
+
+		rig_fill_get(&get, "n");
+		rig_begin(rig, &get);
+		assert_int_equal(rig_wait(rig, &get), 0);
+		sum = atoi(get.value);
+		assert_int_equal(sum, wins);
+		for (i = 0; i < CLIENTS; i++) {
+			snprintf(values[i], sizeof(values[i]), "%d", sum + 1);
+			rig_fill_put(&puts[i], "n", values[i], ENGINE_NONE);
+			puts[i].mutations[0].condition = ENGINE_IF_VERSION;
+			puts[i].mutations[0].if_version = get.version;
+			rig_begin(rig, &puts[i]);
+		}
+		for (i = 0; i < CLIENTS; i++)
+			won += rig_wait(rig, &puts[i]) == 0;
+		assert_int_equal(won, 1);
+		wins++;
+	}
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(test_get_after_put_gives_the_value),
+		T(test_get_after_delete_is_not_found),
+		T(test_done_is_not_called_by_submit),
+		T(test_a_write_is_invisible_until_it_is_durable),
+		T(test_a_weaker_write_does_not_overtake),
+		T(test_writes_of_one_turn_share_a_sync),
+		T(test_none_needs_no_sync),
+		T(test_interval_is_synced_by_itself),
+		T(test_if_absent_and_if_version),
+		T(test_a_failed_condition_waits_for_what_it_tells_of),
+		T(test_incr_counts_over_pending_writes),
+		T(test_incr_refuses_what_is_no_number),
+		T(test_incr_at_the_edges),
+		T(test_an_expired_key_is_gone_and_removed),
+		T(test_a_put_clears_an_older_expiry),
+		T(test_lazy_expiry_spares_a_fresh_value),
+		T(test_clock_steps_lose_and_revive_nothing),
+		T(test_touch_and_persist),
+		T(test_batch_last_on_a_key_wins),
+		T(test_batch_with_a_failed_condition_applies_nothing),
+		T(test_a_key_named_twice_was_there_once),
+		T(test_get_many_is_of_one_instant),
+		T(test_scan_gives_each_key_once),
+		T(test_a_foreign_cursor_is_refused),
+		T(test_clear_removes_all_and_lets_writes_wait),
+		T(test_versions_survive_a_restart),
+		T(test_a_failed_sync_makes_it_read_only),
+		T(test_a_failed_write_is_not_applied_and_the_store_goes_on),
+		T(test_a_full_disk_refuses_puts_and_resumes),
+		T(test_no_descriptors_is_a_state_that_passes),
+		T(test_a_deadline_that_passed_is_surely_not_applied),
+		T(test_sizes_are_checked),
+		T(test_a_value_larger_than_a_segment),
+		T(test_a_put_never_reads_the_disk),
+		T(test_close_ends_every_request),
+		T(test_compare_and_set_never_loses_an_update),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
