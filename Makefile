@@ -32,7 +32,7 @@ GETMECTL = ctl_base64 ctl_batch ctl_command ctl_exit ctl_export \
 # tests/: what several tests share; then programs, one a word.
 SUPPORT = client_fixture fake_server fake_store message_equal msgpack_text
 TESTS = test_buffer test_client_batch test_client_connect test_client_fork \
-	test_client_loss test_client_many test_client_ops \
+	test_client_loss test_client_many test_client_memory test_client_ops \
 	test_client_option_struct test_client_pipeline test_client_result \
 	test_client_scan test_client_socket_path test_client_stats \
 	test_client_tickets test_client_transport test_ctl_base64 \
@@ -49,8 +49,9 @@ CRASH = oracle simbytes simfs simfs_states simtree verify workload \
 # tests/fuzz/: libFuzzer targets, with their seeds, if any, in seeds/NAME/.
 FUZZ = fuzz_client fuzz_record
 
-# tests/bench/: one module each; `make microbench` runs them.
-BENCH =
+# tests/bench/: one module each, bench_MODULE; `make microbench` runs them.
+# What is named otherwise helps the scripts there.
+BENCH = bench_index bench_message load
 
 # tests/e2e/: the real programs.  What is named test_ is run (of these,
 # E2E_ALONE with nothing beside it, since it measures time), the rest helps;
@@ -296,6 +297,7 @@ $(B)/libgetme-client.a: $(LIBRARY_O) $(B)/libproto.a $(B)/libcommon.a
 
 # A test links the real objects; LDFLAGS_test_x is for a test that wraps a
 # function to inject failures.
+LDFLAGS_test_client_memory = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 TEST_OBJECTS = -Wl,--start-group $(LAYERS) -Wl,--end-group
 $(B)/tests/%: $(B)/obj/tests/%.o $(LAYERS)
 	$(call say,LD,$@)
@@ -375,8 +377,8 @@ run: deps
 		exec $(RUN_SERVER); \
 	fi
 
-microbench: $(addprefix $(B)/tests/bench/,$(BENCH))
-	@for program in $^; do \
+microbench: $(addprefix $(B)/tests/bench/,$(filter bench_%,$(BENCH))) all
+	@for program in $(addprefix $(B)/tests/bench/,$(filter bench_%,$(BENCH))); do \
 		echo "== $${program##*/}"; \
 		$$program || exit 1; \
 	done

@@ -160,10 +160,10 @@ int batch_ask(struct getme *handle, const struct getme_batch *batch,
 	size_t i;
 	int r;
 
+	ask_init(request, METHOD_BATCH);
 	if (!batch || batch->n == 0)
 		return handle_fail(handle, -EINVAL,
 				   "no batch, or one without operations");
-	ask_init(request, METHOD_BATCH);
 	r = ask_options(handle, request, options);
 	if (r != 0)
 		return r;
@@ -189,7 +189,7 @@ int getme_batch_apply(struct getme *handle, const struct getme_batch *batch,
 	r = batch_ask(handle, batch, options, &request);
 	if (r != 0)
 		return r;
-	r = ask_write(handle, &request, request.n_ops, written);
+	r = ask_write(handle, &request, batch->n, written);
 	free(request.ops);
 	return r;
 }

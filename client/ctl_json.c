@@ -67,14 +67,18 @@ static bool must_escape(unsigned char c)
 static void write_escaped(FILE *out, unsigned char c)
 {
 	static const char short_forms[] = "\"\"\\\\\bb\ff\nn\rr\tt";
+	static const char hex[] = "0123456789abcdef";
+	char text[6] = { '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] };
+	size_t len = sizeof(text);
 
 	for (const char *p = short_forms; *p; p += 2) {
 		if ((unsigned char)*p == c) {
-			fprintf(out, "\\%c", p[1]);
-			return;
+			text[1] = p[1];
+			len = 2;
+			break;
 		}
 	}
-	fprintf(out, "\\u%04x", c);
+	fwrite(text, 1, len, out);
 }
 
 void ctl_json_write_string(FILE *out, const void *data, size_t len)

@@ -206,7 +206,10 @@ enum ctl_status ctl_keys_keys(struct ctl *ctl)
 		r = getme_scan_next(scan, &item);
 		if (r != 0)
 			break;
-		print_key(ctl, &item.key);
+		if (item.result == 0)
+			print_key(ctl, &item.key);
+		else
+			status = ctl_fail(ctl, item.result);
 		left--;
 	}
 	if (r != 0 && r != GETME_END)

@@ -45,34 +45,34 @@ struct getme_scan;
 /* Ordinary answers. */
 enum getme_result {
 	GETME_OK = 0,
-	GETME_NOT_FOUND = 1,	 /* the key is not there */
-	GETME_CONDITION = 2,	 /* if_absent or if_version was not met */
-	GETME_END = 3,		 /* a scan is over; nothing to collect */
+	GETME_NOT_FOUND = 1, /* the key is not there */
+	GETME_CONDITION = 2, /* if_absent or if_version was not met */
+	GETME_END = 3,	     /* a scan is over; nothing to collect */
 };
 
 /* Errors.  Negative errnos below 1000 are those of the system. */
 enum getme_error {
-	GETME_E_NO_DAEMON = -1001, /* could not connect; nothing was sent */
+	GETME_E_NO_DAEMON = -1001,   /* cannot be reached; nothing was sent */
 	GETME_E_NOT_ALLOWED = -1002, /* the socket or the daemon forbids it */
 	GETME_E_UNKNOWN_OUTCOME = -1003, /* a write may or may not be applied */
-	GETME_E_TIMEOUT = -1004, /* a read, or a connect, took too long */
-	GETME_E_PROTOCOL = -1005, /* the peer does not speak our protocol */
-	GETME_E_VERSION = -1006, /* protocol versions do not fit */
+	GETME_E_TIMEOUT = -1004,      /* a read, or a connect, took too long */
+	GETME_E_PROTOCOL = -1005,     /* the peer does not speak our protocol */
+	GETME_E_VERSION = -1006,      /* protocol versions do not fit */
 	GETME_E_DISCONNECTED = -1007, /* lost while a read was under way */
 	GETME_E_FULL = -1010,	      /* the disk is full; deletes work */
-	GETME_E_READ_ONLY = -1011, /* the store takes no writes */
-	GETME_E_CORRUPT = -1012,   /* the entry is damaged on disk */
-	GETME_E_IO = -1013,	   /* the daemon met a disk error */
-	GETME_E_NO_MEMORY = -1014, /* the daemon's memory ran out */
-	GETME_E_NOT_INTEGER = -1015, /* incr: not a 64-bit decimal */
-	GETME_E_OVERFLOW = -1016,    /* incr: the sum leaves 64 bits */
-	GETME_E_TOO_LARGE = -1017, /* a key, value, batch or reply */
-	GETME_E_BUSY = -1018,	   /* a limit of the daemon; try later */
-	GETME_E_UNSUPPORTED = -1019, /* this daemon cannot do that */
-	GETME_E_CLOSING = -1020,     /* the daemon is stopping */
-	GETME_E_BAD_REQUEST = -1021, /* the daemon refused the request */
-	GETME_E_BAD_CURSOR = -1022,  /* a scan cannot be continued */
-	GETME_E_INTERNAL = -1023,    /* the daemon is at fault */
+	GETME_E_READ_ONLY = -1011,    /* the store takes no writes */
+	GETME_E_CORRUPT = -1012,      /* the entry is damaged on disk */
+	GETME_E_IO = -1013,	      /* the daemon met a disk error */
+	GETME_E_NO_MEMORY = -1014,    /* the daemon's memory ran out */
+	GETME_E_NOT_INTEGER = -1015,  /* incr: not a 64-bit decimal */
+	GETME_E_OVERFLOW = -1016,     /* incr: the sum leaves 64 bits */
+	GETME_E_TOO_LARGE = -1017,    /* a key, value, batch or reply */
+	GETME_E_BUSY = -1018,	      /* a limit of the daemon; try later */
+	GETME_E_UNSUPPORTED = -1019,  /* this daemon cannot do that */
+	GETME_E_CLOSING = -1020,      /* the daemon is stopping */
+	GETME_E_BAD_REQUEST = -1021,  /* the daemon refused the request */
+	GETME_E_BAD_CURSOR = -1022,   /* a scan cannot be continued */
+	GETME_E_INTERNAL = -1023,     /* the daemon is at fault */
 };
 
 /* When a write is acknowledged. */
@@ -103,11 +103,15 @@ struct getme_options {
 	enum getme_where where; /* only when socket is NULL */
 	int64_t timeout_ms;	/* of each call; 0: 5000; -1: none */
 };
-#define GETME_OPTIONS_INIT { sizeof(struct getme_options), NULL, GETME_WHERE_AUTO, 0 }
+#define GETME_OPTIONS_INIT                                                     \
+	{                                                                      \
+		sizeof(struct getme_options), NULL, GETME_WHERE_AUTO, 0        \
+	}
 
 /*
  * Makes a handle and connects.  GETME_E_NO_DAEMON, GETME_E_NOT_ALLOWED,
- * GETME_E_TIMEOUT, GETME_E_VERSION, GETME_E_PROTOCOL, -ENAMETOOLONG, -ENOMEM.
+ * GETME_E_TIMEOUT, GETME_E_VERSION, GETME_E_PROTOCOL, GETME_E_BUSY,
+ * GETME_E_CLOSING, -ENAMETOOLONG, -ENOMEM, -EMFILE.
  * When HANDLE is not given back, ERROR_TEXT (may be NULL, ERROR_LEN bytes)
  * says in one line what happened and what to do.
  */
@@ -132,7 +136,7 @@ GETME_PUBLIC int getme_set_timeout(struct getme *handle, int64_t timeout_ms);
 struct getme_value {
 	const void *data; /* NULL in getme_stat and for empty values */
 	size_t len;
-	uint64_t version;	/* never 0 */
+	uint64_t version;      /* never 0 */
 	int64_t expires_at_ms; /* since 1970; -1: never */
 };
 
@@ -144,14 +148,17 @@ struct getme_write_options {
 	int if_absent;	       /* 1: only when the key is not there */
 	uint64_t if_version;   /* not 0: only when it has this version */
 };
-#define GETME_WRITE_OPTIONS_INIT { sizeof(struct getme_write_options), GETME_DEFAULT, 0, 0, 0, 0 }
+#define GETME_WRITE_OPTIONS_INIT                                               \
+	{                                                                      \
+		sizeof(struct getme_write_options), GETME_DEFAULT, 0, 0, 0, 0  \
+	}
 
 /* What a write came to; pass NULL where it is of no interest. */
 struct getme_written {
-	uint64_t version;	/* the key's new version; 0 for a delete */
-	uint64_t deleted;	/* delete: how many keys were there */
-	int64_t number;		/* incr: the sum */
-	uint64_t failed_index;	/* batch: whose condition was not met */
+	uint64_t version;      /* the key's new one; 0: delete, batch */
+	uint64_t deleted;      /* delete: how many keys were there */
+	int64_t number;	       /* incr: the sum */
+	uint64_t failed_index; /* batch: whose condition was not met */
 	enum getme_durability durability; /* the level the write has */
 };
 
@@ -225,7 +232,10 @@ GETME_PUBLIC int getme_get_many(struct getme *handle,
 				const struct getme_bytes *keys, size_t n,
 				struct getme_item *items);
 
-/* Deletes up to 16,384 keys, all or nothing. */
+/*
+ * Deletes 1 to 16,384 keys, all or nothing; if_version goes with one key
+ * only.
+ */
 GETME_PUBLIC int getme_delete_many(struct getme *handle,
 				   const struct getme_bytes *keys, size_t n,
 				   const struct getme_write_options *options,
@@ -235,7 +245,9 @@ GETME_PUBLIC int getme_delete_many(struct getme *handle,
  * A batch: puts and deletes applied all or nothing, in order, the last on a
  * key wins; conditions look at the state before it.  At most 16,384
  * operations and 64 MiB of keys and values (GETME_E_TOO_LARGE when adding).
- * The bytes are copied.  durability comes from getme_batch_apply's options.
+ * The bytes are copied.  durability comes from getme_batch_apply's options;
+ * it is -EINVAL in those of an operation.  Applying a batch without
+ * operations is -EINVAL.
  */
 GETME_PUBLIC int getme_batch_new(struct getme_batch **batch);
 GETME_PUBLIC void getme_batch_free(struct getme_batch *batch);
@@ -267,12 +279,16 @@ struct getme_scan_options {
 	int with_values;
 	size_t step; /* keys a round trip; 0: the library chooses */
 };
-#define GETME_SCAN_OPTIONS_INIT { sizeof(struct getme_scan_options), { NULL, 0 }, 0, 0 }
+#define GETME_SCAN_OPTIONS_INIT                                                \
+	{                                                                      \
+		sizeof(struct getme_scan_options), { NULL, 0 }, 0, 0           \
+	}
 
 /*
  * A scan gives each key that is there from its beginning to its end exactly
  * once; one that comes or goes meanwhile at most once.  No order.  It may be
- * interleaved with other calls on the handle, and outlives a reconnect.
+ * interleaved with other calls on the handle, and outlives a reconnect: after
+ * an error getme_scan_next may be tried again.  Close it before its handle.
  */
 GETME_PUBLIC int getme_scan_open(struct getme *handle,
 				 const struct getme_scan_options *options,
@@ -309,6 +325,13 @@ GETME_PUBLIC int getme_stats(struct getme *handle,
  * is lost when buffers fill: a submit sends and receives as needed, never
  * beyond the deadline.  Synchronous calls may be mixed in: they wait behind
  * what was submitted, and what that brought stays for getme_collect.
+ *
+ * A submit call that fails has queued nothing.  When the connection is lost,
+ * or a synchronous call runs out of time and so closes it, every request
+ * without a reply gets an answer of its own: GETME_E_UNKNOWN_OUTCOME for a
+ * write that may have reached the daemon, GETME_E_NO_DAEMON for one of which
+ * nothing was sent (it will never happen), an error for a read.  None of
+ * them is sent again.
  */
 GETME_PUBLIC int getme_submit_get(struct getme *handle, const void *key,
 				  size_t key_len, void *tag);
@@ -328,8 +351,8 @@ GETME_PUBLIC int getme_submit_batch(struct getme *handle,
 
 struct getme_answer {
 	void *tag;
-	int result; /* as the synchronous call's */
-	struct getme_value value; /* get; until the next call */
+	int result;		      /* as the synchronous call's */
+	struct getme_value value;     /* get; until the next call */
 	struct getme_written written; /* put, delete, batch */
 };
 

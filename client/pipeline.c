@@ -92,7 +92,7 @@ int getme_submit_batch(struct getme *handle, const struct getme_batch *batch,
 	r = batch_ask(handle, batch, options, &request);
 	if (r != 0)
 		return r;
-	r = submit(handle, &request, request.n_ops, tag);
+	r = submit(handle, &request, getme_batch_count(batch), tag);
 	free(request.ops);
 	return r;
 }

@@ -124,11 +124,6 @@ static int decode(struct getme_scan *scan, const struct ticket *ticket)
 	r = answer_decode_body(scan->handle, ticket, body, &reply);
 	if (r != 0)
 		return r;
-	if (reply.n_items > 0 && reply.with_values != scan->with_values) {
-		message_reply_deinit(&reply);
-		return answer_misunderstood(scan->handle, ticket,
-					    "with and without values");
-	}
 	scan->reply = reply;
 	scan->begun = true;
 	scan->cursor_len = reply.cursor.len;

@@ -16,7 +16,6 @@
 #include <stdint.h>
 
 #include "common/engine.h"
-#include "common/engine_local.h"
 #include "common/pending.h"
 #include "common/store_internal.h"
 

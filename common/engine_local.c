@@ -1,4 +1,4 @@
-#include "common/engine_local.h"
+#include "common/engine.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -177,10 +177,21 @@ static int quarantine_path(struct io *io, const char *quarantine,
 			   char out[PATH_LEN_MAX])
 {
 	char full[SEGMENT_NAME_MAX + 64];
+	uint64_t now = io->clock_ms(io);
 
-	snprintf(full, sizeof(full), "%s%s.%llu", name, suffix,
-		 (unsigned long long)io->clock_ms(io));
-	return path_join(out, quarantine, full);
+	for (;;) {
+		int result;
+
+		snprintf(full, sizeof(full), "%s%s.%llu", name, suffix,
+			 (unsigned long long)now++);
+		result = path_join(out, quarantine, full);
+		if (result < 0)
+			return result;
+		result = io->open(io, out, O_RDONLY);
+		if (result < 0)
+			return result == -ENOENT ? 0 : result;
+		io->close(io, result);
+	}
 }
 
 static int move_away(struct io *io, const char *dir, const char *name)
@@ -271,7 +282,7 @@ int folder_quarantine(struct io *io, const char *dir,
 	result = quarantine_path(io, quarantine, name, suffix, to);
 	if (result < 0)
 		return result;
-	fd = io->open(io, to, O_RDWR | O_CREAT);
+	fd = io->open(io, to, O_RDWR | O_CREAT | O_EXCL);
 	if (fd < 0)
 		return fd;
 	result = copy_bytes(io, segment->fd, fd, off, len);

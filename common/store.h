@@ -1,7 +1,7 @@
 /*
  * store: the synchronous core of the engine.
  *
- * One directory, one owner.  The engine (common/engine_local.h) runs the
+ * One directory, one owner.  The engine (common/engine.h) runs the
  * same code on threads; tests and offline tools use it as it is: each call
  * returns when it is done, on the calling thread, all upkeep included.
  *

@@ -50,9 +50,9 @@ static int keep_frame(struct connection *connection, struct request *request,
 {
 	struct buffer *input = &connection->input;
 
-	if (body != input->data + FRAME_HEAD_LEN ||
+	if (body_len < LIMITS_SCRATCH ||
 	    input->len != FRAME_HEAD_LEN + body_len ||
-	    body_len < LIMITS_SCRATCH)
+	    body != input->data + FRAME_HEAD_LEN)
 		return request_copy_body(request, body, body_len);
 	request_take_frame(request, input, FRAME_HEAD_LEN);
 	return 0;

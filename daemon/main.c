@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/engine_local.h"
+#include "common/engine.h"
 #include "daemon/clock.h"
 #include "daemon/config.h"
 #include "daemon/daemon.h"

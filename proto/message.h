@@ -26,7 +26,9 @@
  *   count     n
  *   scan      [cursor or nil when it is over, [item...]], an item being
  *             [key, version, expires_at or nil] or, with values, [key,
- *             version, expires_at or nil, value or an error]
+ *             version, expires_at or nil, value]; of a damaged entry [key,
+ *             version, expires_at or nil, error] (key empty and version 0
+ *             where they are not known)
  *   stats     [[name, kind, value, help]...], kind "counter", "gauge" (the
  *             value a number) or "text" (the value a str)
  * A batch operation is ["put", key, value, {ttl, expires_at, if_absent,

@@ -103,30 +103,47 @@ int message_item_decode_many(struct message_scope *scope, enum method_id method,
 	return r;
 }
 
-/* [key, version, expires_at or nil], and the value or an error */
+/* [key, version, nil, error]: where the header is damaged no key is known. */
+static int decode_scan_error(const struct message_scope *scope,
+			     const msgpack_object *e,
+			     struct message_item *item)
+{
+	int r = message_get_bytes(scope, "key", &e[0], &item->key);
+
+	if (r == 0)
+		r = message_get_uint(scope, "version", &e[1], 0, UINT64_MAX,
+				     &item->version);
+	if (r == 0)
+		r = get_expiry(scope, &e[2], &item->expires_at_ms);
+	return r ? r : decode_item_error(scope, &e[3], item);
+}
+
+/* [key, version, expires_at or nil], and behind it the value, or an error */
 static int decode_scan_item(const struct message_scope *scope,
-			    const msgpack_object *object, bool with_values,
+			    const msgpack_object *object, bool *has_value,
 			    struct message_item *item)
 {
+	bool four = object->type == MSGPACK_OBJECT_ARRAY &&
+		    object->via.array.size == 4;
 	const msgpack_object *e =
-		message_get_tuple(scope, object, with_values ? 4 : 3);
+		message_get_tuple(scope, object, four ? 4 : 3);
 	int r;
 
 	if (!e)
 		return -EPROTO;
+	if (four && e[3].type == MSGPACK_OBJECT_ARRAY)
+		return decode_scan_error(scope, e, item);
 	r = message_get_key(scope, "key", &e[0], &item->key);
 	if (r == 0)
 		r = message_get_version(scope, &e[1], &item->version);
 	if (r == 0)
 		r = get_expiry(scope, &e[2], &item->expires_at_ms);
-	if (r || !with_values)
+	if (r || !four)
 		return r;
-	if (e[3].type == MSGPACK_OBJECT_ARRAY)
-		return decode_item_error(scope, &e[3], item);
+	*has_value = true;
 	return message_get_bytes(scope, "value", &e[3], &item->value);
 }
 
-/* All items are alike, so the first tells whether they have values. */
 static int decode_scan_items(struct message_scope *scope,
 			     const msgpack_object *object,
 			     struct message_reply *reply)
@@ -141,12 +158,10 @@ static int decode_scan_items(struct message_scope *scope,
 	if (r)
 		return r;
 	e = object->via.array.ptr;
-	reply->with_values = n > 0 && e[0].type == MSGPACK_OBJECT_ARRAY &&
-			     e[0].via.array.size == 4;
 	scope->list = "items";
 	for (scope->index = 0; r == 0 && scope->index < n; scope->index++)
 		r = decode_scan_item(scope, &e[scope->index],
-				     reply->with_values,
+				     &reply->with_values,
 				     &reply->items[scope->index]);
 	return r;
 }

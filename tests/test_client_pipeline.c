@@ -29,9 +29,10 @@ static int submit_put(struct getme *handle, int i)
 	char key[16];
 	char value[VALUE_LEN];
 
+	int len = snprintf(key, sizeof(key), "%d", i);
+
 	memset(value, i, sizeof(value));
-	snprintf(key, sizeof(key), "%d", i);
-	memcpy(value, key, strlen(key));
+	memcpy(value, key, (size_t)len);
 	return getme_submit_put(handle, key, strlen(key), value, sizeof(value),
 				NULL, &tags[i]);
 }

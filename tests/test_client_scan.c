@@ -31,6 +31,15 @@ static void fill(struct getme *handle)
 	}
 }
 
+/* The number in a key that fill() made. */
+static long number_of(const char *key)
+{
+	long number = strtol(key + strcspn(key, "0123456789"), NULL, 10);
+
+	assert_in_range(number, 0, KEYS - 1);
+	return number;
+}
+
 /* Scans to the end; SEEN counts each key by its number. */
 static size_t scan_all(struct getme_scan *scan, int with_values,
 		       unsigned char seen[KEYS])
@@ -43,7 +52,7 @@ static size_t scan_all(struct getme_scan *scan, int with_values,
 	while ((r = getme_scan_next(scan, &item)) == 0) {
 		snprintf(key, sizeof(key), "%.*s", (int)item.key.len,
 			 (const char *)item.key.data);
-		seen[atoi(key + strcspn(key, "0123456789"))]++;
+		seen[number_of(key)]++;
 		assert_int_equal(item.result, 0);
 		assert_int_not_equal(item.value.version, 0);
 		assert_int_equal(item.value.expires_at_ms, -1);
@@ -165,7 +174,7 @@ static void test_scan_outlives_its_connection(void **state)
 		assert_int_equal(getme_scan_next(scan, &item), 0);
 		memcpy(key, item.key.data, item.key.len);
 		key[item.key.len] = '\0';
-		seen[atoi(key + strcspn(key, "0123456789"))]++;
+		seen[number_of(key)]++;
 	}
 	assert_int_equal(getme_scan_next(scan, &item), GETME_END);
 	for (i = 0; i < KEYS; i++)

@@ -29,8 +29,9 @@ static int setup(void **state)
 	struct pair *pair = calloc(1, sizeof(*pair));
 	int fds[2];
 
-	if (!pair || socketpair(AF_UNIX, SOCK_STREAM, 0, fds) < 0)
+	if (!pair)
 		return -1;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 	transport_init(&pair->transport);
 	transport_adopt(&pair->transport, fds[0]);
 	pair->peer = fds[1];

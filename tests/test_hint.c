@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -356,7 +357,7 @@ static void test_a_huge_file_is_not_read(void **state)
 
 	(void)state;
 	write_sample();
-	fd = io->open(io, path, 2);
+	fd = io->open(io, path, O_RDWR);
 	assert_int_equal(io->allocate(io, fd, 0, UINT64_C(1) << 40), 0);
 	io->close(io, fd);
 	assert_int_equal(load(&hint), HINT_BAD);

@@ -474,6 +474,7 @@ static void test_a_descriptor_gives_no_right_to_write(void **state)
 static struct {
 	const void *base;
 	uint64_t len;
+	int prot; /* once it is sprung */
 	void (*change)(void);
 	int n_faults;
 } trap;
@@ -481,7 +482,7 @@ static struct {
 static void spring(int signal)
 {
 	(void)signal;
-	mprotect((void *)(uintptr_t)trap.base, trap.len, PROT_READ);
+	mprotect((void *)(uintptr_t)trap.base, trap.len, trap.prot);
 	trap.n_faults++;
 	trap.change();
 }
@@ -498,6 +499,7 @@ static int find_with_a_trap(const struct lookup_map *map, struct digest digest,
 
 	trap.base = map->chunks[family][chunk];
 	trap.len = index_chunk_len(chunk);
+	trap.prot = PROT_READ;
 	trap.change = change;
 	trap.n_faults = 0;
 	assert_int_equal(sigaction(SIGSEGV, &action, &before), 0);
@@ -538,31 +540,68 @@ static void split_once(void)
 		put_more();
 }
 
+/* A key of BUCKET that moves when it is split. */
+static struct digest moving_from(uint64_t bucket)
+{
+	const uint64_t mask = 2 * INDEX_BUCKETS_MIN - 1;
+	uint64_t i = FILL_FROM;
+
+	while ((digest_nr(i).lo & mask) != (bucket | INDEX_BUCKETS_MIN)) {
+		assert_true(i < FILL_FROM + N_FILL);
+		i++;
+	}
+	return digest_nr(i);
+}
+
 /* Between the shape's load and the bucket's, the key moves elsewhere. */
 static void test_split_between_shape_and_bucket_loses_no_key(void **state)
 {
 	static struct lookup_map map;
 	uint64_t bucket = n_buckets_of(big) - INDEX_BUCKETS_MIN;
-	uint64_t i = FILL_FROM;
-	struct digest digest;
+	uint64_t pos = bucket * sizeof(struct index_primary);
 	uint64_t chunk_off;
 
 	(void)state;
 	map_all(&map, big);
-	do {
-		assert_true(i < FILL_FROM + N_FILL);
-		digest = digest_nr(i++);
-	} while ((digest.lo & (2 * INDEX_BUCKETS_MIN - 1)) !=
-		 (bucket | INDEX_BUCKETS_MIN));
 	assert_int_equal(
-		find_with_a_trap(
-			&map, digest, INDEX_PRIMARY,
-			index_chunk_of(bucket * sizeof(struct index_primary),
-				       &chunk_off),
-			split_once),
+		find_with_a_trap(&map, moving_from(bucket), INDEX_PRIMARY,
+				 index_chunk_of(pos, &chunk_off), split_once),
 		0);
 	assert_true(n_buckets_of(big) > bucket + INDEX_BUCKETS_MIN);
 	unmap_all(&map);
+}
+
+static struct digest moving;
+static int result_in_the_middle;
+
+static void look_for_the_moving(void)
+{
+	struct lookup_stamp stamp;
+
+	result_in_the_middle = look(big, moving, &stamp);
+}
+
+/* Here the writer is trapped: at its store of the shape. */
+static void test_shape_changes_while_the_split_bucket_is_busy(void **state)
+{
+	struct sigaction action = { .sa_handler = spring };
+	struct sigaction before;
+	struct lookup_stamp stamp;
+
+	(void)state;
+	moving = moving_from(n_buckets_of(big) - INDEX_BUCKETS_MIN);
+	trap.base = index_header(big);
+	trap.len = INDEX_HEADER_LEN;
+	trap.prot = PROT_READ | PROT_WRITE;
+	trap.change = look_for_the_moving;
+	trap.n_faults = 0;
+	assert_int_equal(sigaction(SIGSEGV, &action, &before), 0);
+	assert_int_equal(mprotect(index_header(big), trap.len, PROT_READ), 0);
+	split_once();
+	assert_int_equal(sigaction(SIGSEGV, &before, NULL), 0);
+	assert_int_equal(trap.n_faults, 1);
+	assert_int_equal(result_in_the_middle, LOOKUP_BUSY);
+	assert_int_equal(look(big, moving, &stamp), 0);
 }
 
 static struct index *crowd;
@@ -993,6 +1032,8 @@ int main(void)
 		cmocka_unit_test(test_a_descriptor_gives_no_right_to_write),
 		cmocka_unit_test(
 			test_split_between_shape_and_bucket_loses_no_key),
+		cmocka_unit_test(
+			test_shape_changes_while_the_split_bucket_is_busy),
 		cmocka_unit_test(
 			test_slot_that_moves_within_its_chain_is_not_missed),
 		cmocka_unit_test(test_miss_is_not_told_of_a_key_put_meanwhile),

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -302,7 +303,7 @@ static void expect_report(int result, int present0, int present1,
 
 static void damage(int which)
 {
-	int fd = io->open(io, paths[which], 2);
+	int fd = io->open(io, paths[which], O_RDWR);
 
 	maker_flip(io, fd, 70, 1);
 	io->close(io, fd);
@@ -376,7 +377,7 @@ static void test_files_of_impossible_sizes_are_bad(void **state)
 	maker_write_file(io, paths[1], "short", 5);
 	expect_report(MANIFEST_BAD, 1, 1, 1, 1, 0);
 	store(5, 1);
-	fd = io->open(io, paths[0], 2);
+	fd = io->open(io, paths[0], O_RDWR);
 	assert_int_equal(io->allocate(io, fd, 0, UINT64_C(1) << 40), 0);
 	io->close(io, fd);
 	expect_loaded(io, 5);

@@ -105,28 +105,28 @@ static void test_made_and_opened_again(void **state)
 
 static void test_on_a_real_file_system(void **state)
 {
-	struct tempdir dir;
+	char *dir;
 	struct io *real = io_system();
 	struct segment *segment;
 	struct segment *again;
 
 	(void)state;
-	tempdir_make(&dir);
-	segment = maker_segment(real, dir.path, ID, CAPACITY);
+	dir = tempdir_new();
+	segment = maker_segment(real, dir, ID, CAPACITY);
 	maker_put(real, segment, "key", "value", 1);
 	segment_trim(real, segment);
 	segment_free(real, segment);
-	assert_int_equal(segment_create(real, dir.path, maker_store_id, ID, CAPACITY,
+	assert_int_equal(segment_create(real, dir, maker_store_id, ID, CAPACITY,
 					&again),
 			 -EEXIST);
-	assert_int_equal(segment_open(real, dir.path, maker_store_id, ID, &again),
+	assert_int_equal(segment_open(real, dir, maker_store_id, ID, &again),
 			 0);
 	assert_int_equal(again->capacity, CAPACITY);
 	segment_free(real, again);
-	assert_int_equal(segment_open(real, dir.path, maker_store_id, ID + 1,
+	assert_int_equal(segment_open(real, dir, maker_store_id, ID + 1,
 				      &again),
 			 -ENOENT);
-	tempdir_remove(&dir);
+	tempdir_free(dir);
 }
 
 static void test_made_means_durable_with_its_name(void **state)

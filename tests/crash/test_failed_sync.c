@@ -5,7 +5,9 @@
  * the same.
  *
  *	GETME_CRASH_SEED=N	draws the states after power cuts
- *	GETME_CRASH_TRACE=1	prints all calls
+ *	GETME_CRASH_REPLAY=SEED:WORKLOAD:NTH:MOMENT:FAILING
+ *				one case, as a violation names it, with all
+ *				calls printed
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -37,16 +39,33 @@ static const char *const workloads[] = {
 
 /* When the process is killed. */
 enum moment {
-	AT_THE_SYNC,	/* it never learned that the sync failed */
-	AFTER_THE_STEP, /* it did */
+	WITHOUT_FAILURE, /* no sync of it failed */
+	AFTER_THE_STEP,	 /* it was told that a sync failed, and went on */
+	AT_THE_SYNC,	 /* it never learned that the sync failed */
+};
+
+static const char *const moments[] = {
+	"no sync fails before the kill",
+	"killed after the step",
+	"killed at the sync",
+};
+
+struct replay {
+	bool wanted;
+	char workload[WORKLOAD_LEN_MAX + 1];
+	uint64_t nth;
+	unsigned moment;
+	uint64_t failing;
 };
 
 struct run {
 	struct verify verify;
+	struct replay replay;
+	enum moment moment;
 	uint64_t seed;
-	uint64_t n_failed;
 	uint64_t n_runs;
-	FILE *trace;
+	const char *workload;
+	uint64_t nth; /* sync of the last step that fails */
 	struct simfs *fs;
 	struct simfs *killed; /* at the sync that failed */
 	struct oracle oracle;
@@ -118,134 +137,208 @@ static void reopen_and_cut(struct run *run, struct simfs *killed)
 	run->oracle = before;
 }
 
-/* The disk fails the next process as well, at each sync in turn. */
-static void reopen_with_failures(struct run *run, struct simfs *killed)
+/*
+ * A process that cannot start, or starts and is killed, because its NTH sync
+ * fails.  Whether there was one.
+ */
+static bool fail_to_start(struct run *run, struct simfs *fs, uint64_t nth)
 {
-	for (uint64_t nth = 1; nth < NTH_MAX; nth++) {
-		struct simfs *again = simfs_clone(killed);
-		struct store_error error;
-		struct store *store;
-		bool hit;
+	struct store_error error;
+	struct store *store;
+	bool hit;
 
-		fail_nth_sync(again, nth);
-		if (!verify_open(again, &store, &error))
-			store_abandon(store);
-		hit = simfs_n_faults(again);
-		simfs_set_fault(again, NULL);
-		if (hit && simfs_n_open(again))
-			verify_fail(&run->verify, "%u descriptors are left",
-				    simfs_n_open(again));
-		simfs_kill(again);
-		if (hit)
-			reopen_and_cut(run, again);
-		simfs_free(again);
-		if (!hit)
-			return;
-	}
+	fail_nth_sync(fs, nth);
+	if (!verify_open(fs, &store, &error))
+		store_abandon(store);
+	hit = simfs_n_faults(fs);
+	simfs_set_fault(fs, NULL);
+	if (simfs_n_open(fs))
+		verify_fail(&run->verify, "%u descriptors are left",
+			    simfs_n_open(fs));
+	simfs_kill(fs);
+	return hit;
 }
 
-static void check_killed(struct run *run, const char *workload, uint64_t nth,
-			 enum moment moment, struct simfs *killed)
+/*
+ * FAILING: the sync that fails in the first process that comes after, which
+ * then does not start; 0: none.  Whether there was such a sync.
+ */
+static bool check_after(struct run *run, struct simfs *killed, uint64_t failing)
 {
-	char where[WHERE_LEN];
 	struct simfs *again = simfs_clone(killed);
+	char where[WHERE_LEN];
+	bool hit = true;
 
 	snprintf(where, sizeof(where),
-		 "%s, sync %" PRIu64 " of the last step fails, killed %s",
-		 workload, nth,
-		 moment == AT_THE_SYNC ? "at once" : "after the step");
+		 "GETME_CRASH_REPLAY=%" PRIu64 ":%s:%" PRIu64 ":%d:%" PRIu64
+		 ": %s",
+		 run->seed, run->workload, run->nth, (int)run->moment, failing,
+		 moments[run->moment]);
 	verify_at(&run->verify, where);
-	run->n_runs++;
-	simfs_set_trace(killed, run->trace);
-	reopen_and_cut(run, killed);
-	reopen_with_failures(run, again);
+	if (run->replay.wanted)
+		simfs_set_trace(again, stdout);
+	if (failing)
+		hit = fail_to_start(run, again, failing);
+	if (hit && (!run->replay.wanted || run->replay.failing == failing)) {
+		run->n_runs++;
+		reopen_and_cut(run, again);
+	}
 	simfs_free(again);
 	verify_at(&run->verify, NULL);
+	return hit;
 }
 
-/* Does the last step; whether its NTH sync failed. */
-static void last_step(struct run *run, const char *workload, const char *step,
-		      unsigned number, uint64_t nth, struct store **store)
+static void check_killed(struct run *run, struct simfs *killed)
 {
-	struct oracle after_the_step;
+	uint64_t failing = 0;
+
+	while (check_after(run, killed, failing))
+		assert_true(++failing < NTH_MAX);
+}
+
+/* Does the last step, of which the NTH sync fails, and kills the process. */
+static bool last_step(struct run *run, const char *step, unsigned number,
+		      struct store **store)
+{
 	struct simfs *after;
 	int result;
 
 	simfs_set_hook(run->fs, kill_at_failed_sync, run);
-	fail_nth_sync(run->fs, nth);
+	fail_nth_sync(run->fs, run->nth);
 	result = workload_step(step, number, run->fs, store, &run->oracle);
 	simfs_set_hook(run->fs, NULL, NULL);
-	if (!run->killed) {
+	simfs_set_fault(run->fs, NULL);
+	if (!run->killed)
 		assert_int_equal(result, 0);
-		return;
+	if (run->moment == AT_THE_SYNC) {
+		if (!run->killed)
+			return false;
+		run->oracle = run->at_the_sync;
+		check_killed(run, run->killed);
+		return true;
 	}
-	after_the_step = run->oracle;
-	run->oracle = run->at_the_sync;
-	check_killed(run, workload, nth, AT_THE_SYNC, run->killed);
-	run->oracle = after_the_step;
+	if (run->moment == AFTER_THE_STEP && !run->killed)
+		return false;
 	after = simfs_clone(run->fs);
-	check_killed(run, workload, nth, AFTER_THE_STEP, after);
+	check_killed(run, after);
 	simfs_free(after);
-	run->n_failed++;
+	return run->moment == AFTER_THE_STEP;
 }
 
-/* Whether there was an NTH sync in the last step. */
-static bool run_workload(struct run *run, const char *workload, uint64_t nth)
+/* Whether there may be one more sync in the last step. */
+static bool run_workload(struct run *run)
 {
 	struct store_error error;
 	struct store *store;
 	unsigned number = 1;
-	bool hit;
+	bool more = false;
 
 	run->fs = verify_new_fs();
 	run->killed = NULL;
-	simfs_set_trace(run->fs, run->trace);
+	if (run->replay.wanted)
+		simfs_set_trace(run->fs, stdout);
 	oracle_init(&run->oracle);
 	assert_int_equal(verify_open(run->fs, &store, &error), 0);
-	for (const char *step = workload; *step;
+	for (const char *step = run->workload; *step;
 	     step += workload_step_len(step), number++) {
 		if (step[workload_step_len(step)])
 			assert_int_equal(workload_step(step, number, run->fs,
 						       &store, &run->oracle),
 					 0);
 		else
-			last_step(run, workload, step, number, nth, &store);
+			more = last_step(run, step, number, &store);
 	}
 	store_abandon(store);
-	hit = run->killed != NULL;
 	simfs_free(run->killed);
 	simfs_free(run->fs);
-	return hit;
+	return more;
+}
+
+static void run_all(struct run *run)
+{
+	for (size_t i = 0; i < sizeof(workloads) / sizeof(workloads[0]); i++) {
+		run->workload = workloads[i];
+		/* Without a failure: the sync that does not exist. */
+		run->nth = run->moment == WITHOUT_FAILURE ? NTH_MAX : 1;
+		while (run_workload(run))
+			assert_true(++run->nth < NTH_MAX);
+	}
+}
+
+/* SEED:WORKLOAD:NTH:MOMENT:FAILING */
+static void read_replay(struct run *run, const char *text)
+{
+	const char *colon;
+	char *end;
+
+	run->replay.wanted = true;
+	run->seed = strtoull(text, &end, 0);
+	assert_int_equal(*end, ':');
+	colon = strchr(end + 1, ':');
+	assert_non_null(colon);
+	assert_true(colon - (end + 1) <= WORKLOAD_LEN_MAX);
+	memcpy(run->replay.workload, end + 1, (size_t)(colon - (end + 1)));
+	run->replay.nth = strtoull(colon + 1, &end, 0);
+	assert_int_equal(*end, ':');
+	run->replay.moment = (unsigned)strtoul(end + 1, &end, 0);
+	assert_int_equal(*end, ':');
+	run->replay.failing = strtoull(end + 1, &end, 0);
+}
+
+static void check_moment(enum moment moment)
+{
+	struct run run = { .seed = verify_env("GETME_CRASH_SEED", 1),
+			   .moment = moment };
+	const char *replay = getenv("GETME_CRASH_REPLAY");
+	uint64_t begun = verify_now_ms();
+
+	if (replay) {
+		read_replay(&run, replay);
+		if (run.replay.moment != moment)
+			return;
+		run.verify.trace = stdout;
+		run.workload = run.replay.workload;
+		run.nth = run.replay.nth;
+		run_workload(&run);
+	} else {
+		run_all(&run);
+	}
+	printf("# failed syncs, %s: %" PRIu64 " cases, %" PRIu64
+	       " power cuts, %" PRIu64 " second cuts, %" PRIu64
+	       " violations, %.1f s (seed %" PRIu64 ")\n",
+	       moments[moment], run.n_runs, run.verify.n_first,
+	       run.verify.n_second, run.verify.n_violations,
+	       (double)(verify_now_ms() - begun) / 1000, run.seed);
+	assert_true(run.n_runs > 0);
+	assert_int_equal(run.verify.n_violations, 0);
+}
+
+static void test_a_failed_sync_while_starting_takes_nothing_back(void **state)
+{
+	(void)state;
+	check_moment(WITHOUT_FAILURE);
 }
 
 static void test_what_was_shown_after_a_failed_sync_stays(void **state)
 {
-	struct run run = { .seed = verify_env("GETME_CRASH_SEED", 1) };
-	uint64_t begun = verify_now_ms();
-
 	(void)state;
-	if (verify_env("GETME_CRASH_TRACE", 0))
-		run.trace = run.verify.trace = stdout;
-	for (size_t i = 0; i < sizeof(workloads) / sizeof(workloads[0]); i++) {
-		uint64_t nth = 1;
+	check_moment(AFTER_THE_STEP);
+}
 
-		while (run_workload(&run, workloads[i], nth))
-			assert_true(++nth < NTH_MAX);
-	}
-	printf("# failed syncs: %" PRIu64 ", %" PRIu64 " kills, %" PRIu64
-	       " power cuts, %" PRIu64 " second cuts, %" PRIu64
-	       " violations, %.1f s (seed %" PRIu64 ")\n",
-	       run.n_failed, run.n_runs, run.verify.n_first,
-	       run.verify.n_second, run.verify.n_violations,
-	       (double)(verify_now_ms() - begun) / 1000, run.seed);
-	assert_true(run.n_failed > 0);
-	assert_int_equal(run.verify.n_violations, 0);
+static void test_so_it_does_when_killed_at_the_failed_sync(void **state)
+{
+	(void)state;
+	check_moment(AT_THE_SYNC);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			test_a_failed_sync_while_starting_takes_nothing_back),
 		cmocka_unit_test(test_what_was_shown_after_a_failed_sync_stays),
+		cmocka_unit_test(
+			test_so_it_does_when_killed_at_the_failed_sync),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,11 +6,10 @@
  *	records files JSON DIGESTS [SUFFIX] <paths, one a line
  *	records generated JSON DIGESTS [SUFFIX] <how many
  *	records json <JSON >DIGESTS
- *	records single DIR <keys, one a line >DIGESTS
  *
  * SUFFIX goes behind every value, so that a second import changes all.  The
  * digests of the first three are of the bytes as they were read, not of what
- * was made of them.  "single" takes the value of the Nth key from DIR/N.
+ * was made of them.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -265,16 +264,6 @@ static void from_json(const void *ctx, uint64_t number, const char *line,
 	json_decref(record);
 }
 
-static void from_single(const void *ctx, uint64_t number, const char *line,
-			char *value)
-{
-	char path[4096];
-
-	snprintf(path, sizeof(path), "%s/%" PRIu64, (const char *)ctx, number);
-	print_digests(stdout, line, strlen(line), value,
-		      read_whole(path, value));
-}
-
 int main(int argc, char **argv)
 {
 	const char *kind = argc > 1 ? argv[1] : "";
@@ -284,11 +273,6 @@ int main(int argc, char **argv)
 		die("libsodium");
 	if (strcmp(kind, "json") == 0) {
 		each_line(from_json, NULL);
-		close_file(stdout);
-		return 0;
-	}
-	if (strcmp(kind, "single") == 0 && argc == 3) {
-		each_line(from_single, argv[2]);
 		close_file(stdout);
 		return 0;
 	}

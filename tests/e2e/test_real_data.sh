@@ -3,6 +3,7 @@
 # machine's package index, then its programs.
 #
 #   B=BUILD tests/e2e/test_real_data.sh    (GETME_BUILD is taken, too)
+# shellcheck disable=SC2119,SC2317 # called through check and await
 # shellcheck source=tests/e2e/common.sh
 . "$(dirname "$0")/common.sh"
 
@@ -36,15 +37,13 @@ sample() {
 	jq -r .key sample.json >keys
 }
 
+# A digest of the tests is what b2sum calls BLAKE2b with 128 bits.
 get_each() {
-	local key n=0
+	local key
 
-	rm -rf values && mkdir values
 	while IFS= read -r key; do
-		n=$((n + 1))
-		"$ctl" get "$key" >values/$n || return
-	done <keys
-	"$records" single values <keys | cmp - sample.digests
+		"$ctl" get "$key" | b2sum -l 128
+	done <keys | cmp - <(sed 's/.* //; s/$/  -/' sample.digests)
 }
 
 # At least a third is written.
@@ -53,12 +52,13 @@ under_way() {
 
 	gone "$importer" && return
 	last=$(stat_row last_sequence)
-	[ "${last:-0}" -ge $((n_records * 4 / 3)) ]
+	[ "${last:-0}" -ge $((n_before + n_records / 3)) ]
 }
 
 killed_import() {
 	local stored
 
+	n_before=$(stat_row last_sequence)
 	"$ctl" import new.json >/dev/null 2>err &
 	importer=$!
 	await 60 under_way
@@ -104,7 +104,6 @@ data_set() {
 	sample
 	rm old.json
 	check "$name: $(wc -l <keys) keys by single gets" get_each
-	rm -rf values
 	"$records" "$2" new.json new.digests '
 second: yes' <"$3"
 	killed_import "$name"

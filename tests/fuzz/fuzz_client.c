@@ -6,8 +6,8 @@
  *   the rest     chunks: a length byte and that many bytes
  *
  * As a reply, a chunk is its error and its result; framing, ids and hello
- * are well, so that the input gets past them.  The client receives one chunk
- * at a time, and then finds that the server has ended its side.
+ * are well, so that the input gets past them.  Each operation brings a chunk
+ * of its own; when there are no more, the server has ended its side.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "client/connect.h"
+#include "client/deadline.h"
 #include "client/handle.h"
 #include "proto/frame.h"
 #include "proto/message.h"
@@ -27,7 +28,7 @@ enum {
 	REPLY_HEAD_LEN = 4,
 	OPERATIONS_MAX = 31,
 	SCAN_MAX = 100,
-	TIMEOUT_MS = 1000, /* never reached: the end comes first */
+	TIMEOUT_MS = 1, /* what is not there yet does not come */
 };
 
 static volatile unsigned int sink;
@@ -42,13 +43,22 @@ static void look(const void *data, size_t len)
 		sink += bytes[i];
 }
 
-static void say(int peer, const void *data, size_t len)
+struct server {
+	int fd;
+	int as_replies;
+	uint8_t id; /* of the next reply */
+	const uint8_t *data;
+	size_t size;
+};
+
+static void say(const struct server *server, const void *data, size_t len)
 {
-	if (len > 0 && send(peer, data, len, MSG_NOSIGNAL) < 0)
-		abort();
+	/* It may have ended already, or the client may be gone. */
+	if (len > 0)
+		send(server->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-static void say_hello(int peer)
+static void say_hello(const struct server *server)
 {
 	struct message_reply reply;
 	struct buffer frame;
@@ -59,11 +69,12 @@ static void say_hello(int peer)
 	buffer_init(&frame);
 	if (message_encode_reply(&frame, BODY_MAX, METHOD_HELLO, &reply) < 0)
 		abort();
-	say(peer, frame.data, frame.len);
+	say(server, frame.data, frame.len);
 	buffer_deinit(&frame);
 }
 
-static void say_reply(int peer, uint8_t id, const uint8_t *data, size_t len)
+static void say_reply(const struct server *server, const uint8_t *data,
+		      size_t len)
 {
 	uint8_t frame[FRAME_HEAD_LEN + REPLY_HEAD_LEN + UINT8_MAX];
 
@@ -71,29 +82,29 @@ static void say_reply(int peer, uint8_t id, const uint8_t *data, size_t len)
 	frame[4] = 0x94; /* an array of four: 1, the id, two more */
 	frame[5] = 0x01;
 	frame[6] = 0xcc;
-	frame[7] = id;
+	frame[7] = server->id;
 	memcpy(frame + 8, data, len);
-	say(peer, frame, 8 + len);
+	say(server, frame, 8 + len);
 }
 
-static void say_all(int peer, int as_replies, const uint8_t *data, size_t size)
+/* Says the next chunk, or ends. */
+static void say_next(struct server *server)
 {
-	uint8_t id = 2;
 	size_t len;
 
-	if (as_replies)
-		say_hello(peer);
-	while (size > 0 && id < CHUNKS_MAX) {
-		len = data[0] < size - 1 ? data[0] : size - 1;
-		if (as_replies)
-			say_reply(peer, id, data + 1, len);
-		else
-			say(peer, data + 1, len);
-		id++;
-		data += 1 + len;
-		size -= 1 + len;
+	if (server->size == 0 || server->id == CHUNKS_MAX) {
+		shutdown(server->fd, SHUT_WR);
+		return;
 	}
-	shutdown(peer, SHUT_WR);
+	len = server->data[0] < server->size - 1 ? server->data[0]
+						 : server->size - 1;
+	if (server->as_replies)
+		say_reply(server, server->data + 1, len);
+	else
+		say(server, server->data + 1, len);
+	server->id++;
+	server->data += 1 + len;
+	server->size -= 1 + len;
 }
 
 /*
@@ -256,22 +267,46 @@ static void operate(struct getme *handle, uint8_t operation)
 	}
 }
 
+/* Those that only submit: a reply before the request is out of turn. */
+static int only_submits(uint8_t operation)
+{
+	return operation % 20 >= 12 && operation % 20 <= 15;
+}
+
+static void play(struct getme *handle, struct server *server,
+		 const uint8_t *operations, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (!only_submits(operations[i]))
+			say_next(server);
+		operate(handle, operations[i]);
+		if (only_submits(operations[i]))
+			say_next(server);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	struct server server = { .id = 2 };
 	struct getme *handle;
 	size_t n;
-	size_t i;
-	int peer;
 
 	if (size < 1 || size - 1 < (size_t)(data[0] & OPERATIONS_MAX))
 		return 0;
 	n = data[0] & OPERATIONS_MAX;
-	handle = connect_to(&peer);
-	say_all(peer, !(data[0] & 0x80), data + 1 + n, size - 1 - n);
-	if (connect_hello(handle, handle_deadline(handle)) == 0)
-		for (i = 0; i < n; i++)
-			operate(handle, data[1 + i]);
+	server.as_replies = !(data[0] & 0x80);
+	server.data = data + 1 + n;
+	server.size = size - 1 - n;
+	handle = connect_to(&server.fd);
+	if (server.as_replies)
+		say_hello(&server);
+	else
+		say_next(&server);
+	if (connect_hello(handle, DEADLINE_NOW) == 0)
+		play(handle, &server, data + 1, n);
 	getme_close(handle);
-	close(peer);
+	close(server.fd);
 	return 0;
 }

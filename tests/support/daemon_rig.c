@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "proto/frame.h"
@@ -82,10 +83,10 @@ void daemon_rig_spin(struct daemon_rig *rig)
 	}
 }
 
-static void init(struct client *client, struct daemon_rig *rig, int fd)
+void client_adopt(struct client *client, int fd, struct loop *loop)
 {
 	memset(client, 0, sizeof(*client));
-	client->rig = rig;
+	client->loop = loop;
 	client->fd = fd;
 	client->decoder = message_decoder_new();
 	must(client->decoder != NULL, "no decoder");
@@ -98,15 +99,27 @@ void client_open(struct client *client, struct daemon_rig *rig)
 	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
 			pair) == 0,
 	     "no socketpair");
-	init(client, rig, pair[0]);
+	client_adopt(client, pair[0], rig->loop);
 	must(connection_new(&rig->service, pair[1], getuid(),
 			    &client->connection) == 0,
 	     "no connection");
 }
 
-void client_adopt(struct client *client, int fd)
+int client_connect(struct client *client, const char *path, struct loop *loop)
 {
-	init(client, NULL, fd);
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int result;
+
+	must(fd >= 0 && strlen(path) < sizeof(address.sun_path), "no socket");
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0) {
+		client_adopt(client, fd, loop);
+		return 0;
+	}
+	result = -errno;
+	close(fd);
+	return result;
 }
 
 void client_close(struct client *client)
@@ -131,9 +144,8 @@ static void let_it_work(struct client *client, short events)
 {
 	struct pollfd poll_fd = { .fd = client->fd, .events = events };
 
-	if (client->rig)
-		must(loop_once(client->rig->loop, false) == 0,
-		     "the loop failed");
+	if (client->loop)
+		must(loop_once(client->loop, false) == 0, "the loop failed");
 	else
 		must(poll(&poll_fd, 1, WAIT_MS) > 0, "it does not answer");
 }

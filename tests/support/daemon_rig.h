@@ -1,6 +1,6 @@
 /*
- * daemon_rig: the daemon's service over socketpairs, with the fake engine behind it
- * and clients in the same thread.
+ * daemon_rig: the daemon's service over socketpairs, with the fake engine
+ * behind it and clients in the same thread.
  *
  * Nothing sleeps: what one side wrote is there when the other looks, so
  * everything is done by running rounds of the loop until nothing moves.
@@ -38,8 +38,7 @@ void daemon_rig_close(struct daemon_rig *rig);
 void daemon_rig_spin(struct daemon_rig *rig);
 
 struct client {
-	struct daemon_rig
-		*rig; /* NULL: the daemon runs elsewhere, reads block */
+	struct loop *loop; /* NULL: the daemon runs elsewhere */
 	int fd;
 	struct buffer in;
 	struct message_decoder *decoder;
@@ -48,11 +47,13 @@ struct client {
 };
 
 void client_open(struct client *client, struct daemon_rig *rig);
-/* Over FD, a connected socket, to a daemon that runs elsewhere. */
-void client_adopt(struct client *client, int fd);
+/* Over FD, a connected socket, to a daemon that LOOP runs (NULL: elsewhere). */
+void client_adopt(struct client *client, int fd, struct loop *loop);
+/* Connects to the socket at PATH.  0 or -errno. */
+int client_connect(struct client *client, const char *path, struct loop *loop);
 void client_close(struct client *client);
 
-/* Sends bytes; runs the rig while the socket is full. */
+/* Sends bytes; runs the loop while the socket is full. */
 void client_send_bytes(struct client *client, const void *data, size_t len);
 /* As much as the socket takes, running nothing.  Returns how much. */
 size_t client_push_bytes(struct client *client, const void *data, size_t len);

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/engine_local.h"
+#include "common/engine.h"
 #include "tests/support/hook_io.h"
 
 struct engine_rig {
