@@ -257,9 +257,14 @@ static void release(struct local *local)
 static int local_close(struct engine *engine)
 {
 	struct local *local = (struct local *)(void *)engine;
+	struct log_queue done;
 	int result;
 
 	local->closing = true;
+	/* What the last turn decided but left for the next one. */
+	log_queue_init(&done);
+	engine_log_submit(&local->log, &local->group, &done);
+	local_complete(local, &done);
 	engine_log_wait(&local->log);
 	/* done of the last writes may submit more: that is refused. */
 	do {

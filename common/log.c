@@ -259,7 +259,8 @@ static bool fits(const struct log *log, uint64_t len, bool removes)
 
 bool log_has_room(const struct log *log, uint64_t len)
 {
-	return !log->must_flush && fits(log, len, false);
+	return !log->must_flush && fits(log, len, false) &&
+	       log->active->len + len - log->written_back < WRITEBACK_STEP;
 }
 
 static int take_segment(struct log *log, uint64_t len, bool removes)

@@ -127,7 +127,10 @@ static inline bool log_is_dirty(const struct log *log)
 	return log->dirty;
 }
 
-/* Whether records of LEN bytes in all fit without a roll. */
+/*
+ * Whether records of LEN bytes in all can be written without anything that
+ * may wait for the disk: no roll, no push of dirty bytes.
+ */
 bool log_has_room(const struct log *log, uint64_t len);
 
 /*

@@ -226,16 +226,16 @@ static void check_result(struct run *run, const char *step, int result)
 	if (!result)
 		return;
 	if (!hit)
-		verify_fail(&run->verify, "%s returns %d before the fault",
+		verify_fail(&run->verify, "%.2s returns %d before the fault",
 			    step, result);
 	else if (result > 0 && result != STORE_UNKNOWN &&
 		 result != STORE_READ_ONLY)
-		verify_fail(&run->verify, "%s returns %d", step, result);
-	else if (result > 0 && run->store && !is_read_only(run->store) &&
-		 *step != 'O')
+		verify_fail(&run->verify, "%.2s returns %d", step, result);
+	else if (result == STORE_READ_ONLY && run->store &&
+		 !is_read_only(run->store) && *step != 'O')
 		verify_fail(&run->verify,
-			    "%s returns %d, the store says not read-only", step,
-			    result);
+			    "%.2s is refused, the store says not read-only",
+			    step);
 }
 
 static void run_steps(struct run *run)
