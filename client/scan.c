@@ -109,6 +109,18 @@ static void make_request(struct getme_scan *scan,
 	}
 }
 
+/* An item without its value must not pass for one with an empty value. */
+static bool has_values(const struct message_reply *reply)
+{
+	size_t i;
+
+	for (i = 0; i < reply->n_items; i++)
+		if (reply->items[i].kind == MESSAGE_ITEM_FOUND &&
+		    !reply->items[i].value.data)
+			return false;
+	return true;
+}
+
 static int decode(struct getme_scan *scan, const struct ticket *ticket)
 {
 	struct message_reply reply;
@@ -124,6 +136,11 @@ static int decode(struct getme_scan *scan, const struct ticket *ticket)
 	r = answer_decode_body(scan->handle, ticket, body, &reply);
 	if (r != 0)
 		return r;
+	if (scan->with_values && !has_values(&reply)) {
+		message_reply_deinit(&reply);
+		return answer_misunderstood(scan->handle, ticket,
+					    "an item has no value");
+	}
 	scan->reply = reply;
 	scan->begun = true;
 	scan->cursor_len = reply.cursor.len;
@@ -155,8 +172,10 @@ static void fill(const struct message_item *from, bool with_values,
 	item->value.version = from->version;
 	item->value.expires_at_ms = -1;
 	item->result = answer_value(from, &item->value);
-	if (!with_values)
+	if (!with_values) {
 		item->value.data = NULL;
+		item->value.len = 0;
+	}
 }
 
 int getme_scan_next(struct getme_scan *scan, struct getme_item *item)

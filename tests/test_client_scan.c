@@ -225,8 +225,8 @@ static void test_damaged_entries_are_told(void **state)
 	getme_scan_close(scan);
 }
 
-/* Values where none were asked for, and the other way round. */
-static void test_reply_of_the_other_kind_is_no_answer(void **state)
+/* A value that is left out must not look like an empty one. */
+static void test_items_without_their_values_are_no_answer(void **state)
 {
 	struct client_fixture *fixture = *state;
 	struct getme_scan_options options = GETME_SCAN_OPTIONS_INIT;
@@ -246,6 +246,24 @@ static void test_reply_of_the_other_kind_is_no_answer(void **state)
 	getme_scan_close(scan);
 	assert_int_equal(getme_scan_open(fixture->handle, NULL, &scan), 0);
 	assert_int_equal(getme_scan_next(scan, &item), 0);
+	getme_scan_close(scan);
+}
+
+static void test_empty_value_is_a_value(void **state)
+{
+	struct client_fixture *fixture = *state;
+	struct getme_scan_options options = GETME_SCAN_OPTIONS_INIT;
+	struct getme_scan *scan;
+	struct getme_item item;
+
+	assert_int_equal(fixture_put(fixture->handle, "k", ""), 0);
+	options.with_values = 1;
+	assert_int_equal(getme_scan_open(fixture->handle, &options, &scan), 0);
+	assert_int_equal(getme_scan_next(scan, &item), 0);
+	assert_int_equal(item.result, 0);
+	assert_int_equal(item.value.len, 0);
+	assert_null(item.value.data);
+	assert_int_equal(getme_scan_next(scan, &item), GETME_END);
 	getme_scan_close(scan);
 }
 
@@ -286,7 +304,8 @@ int main(void)
 		TEST(test_scan_outlives_its_connection),
 		TEST(test_scan_goes_on_after_an_error),
 		TEST(test_damaged_entries_are_told),
-		TEST(test_reply_of_the_other_kind_is_no_answer),
+		TEST(test_items_without_their_values_are_no_answer),
+		TEST(test_empty_value_is_a_value),
 		TEST(test_bad_arguments),
 	};
 

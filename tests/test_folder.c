@@ -322,6 +322,7 @@ static void test_a_sweep_that_fails_can_be_done_again(void **state)
 		struct folder_swept swept;
 		int result;
 
+		simfs_set_clock(fs, 1000 * nth);
 		touch("/0000000001.seg");
 		touch("/0000000002.seg");
 		touch("/MANIFEST.0.tmp");

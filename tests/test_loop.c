@@ -99,6 +99,7 @@ static void test_a_round_follows_the_callbacks_and_may_ask_again(void **state)
 	loop_set_round(loop, round_of, NULL);
 	loop_set_woken(loop, woken, NULL);
 	again_rounds = 5;
+	loop_wake(loop);
 	assert_int_equal(loop_once(loop, true), 0);
 	/* These would sleep for ever if the round had not asked. */
 	for (int i = 0; i < 4; i++)

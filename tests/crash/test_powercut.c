@@ -4,16 +4,17 @@
  * left (tests/crash/verify.h).
  *
  * Workloads form a tree: only the last step of each is cut, what comes
- * before it is another's last step.  Every workload whose writes ask for the
- * same durability is run, and a sample of the others; then some that are
- * longer, with larger values.
+ * before it is another's last step.  A plain run takes every workload whose
+ * writes ask for the same durability and some of the others.  Of up to two
+ * steps it checks every state of every cut; of three, one state of some of
+ * the cuts; then of some longer workloads, with larger values, a few.
  *
  *	GETME_CRASH_SEED=N	draws everything that is drawn
  *	GETME_CRASH_SAMPLE=1	about 1,500 first cuts, for sanitizers
- *	GETME_CRASH_FULL=1	all workloads
+ *	GETME_CRASH_FULL=1	all workloads, all cuts, all states
  *	GETME_CRASH_REPLAY=SEED:WORKLOAD:CUT:STATE
  *				one state, as a violation names it, with all
- *				calls printed; with the same _SAMPLE
+ *				calls printed; _SAMPLE and _FULL as then
  */
 #include <inttypes.h>
 #include <setjmp.h>
@@ -35,11 +36,8 @@ enum {
 	N_SYMBOLS = 5 * 3 + 3, /* writes with each durability, and others */
 	WORKLOADS_MAX = 1 + N_SYMBOLS + N_SYMBOLS * N_SYMBOLS +
 			N_SYMBOLS * N_SYMBOLS * N_SYMBOLS,
-	STATES_MAX = 1 << 12, /* of one cut: more than there are */
-	STATES_OF_LONG = 64,  /* of one cut of a longer workload */
-	STATES_SAMPLED = 8,   /* of one cut, in a sample */
 	FIRST_CUTS_SAMPLED = 1500,
-	MIXED_WORKLOADS = 300, /* in a plain run */
+	MIXED_WORKLOADS = 300,
 	LONG_WORKLOADS = 150,
 	LONG_WORKLOADS_SAMPLED = 10,
 	LONG_STEPS_MIN = 4,
@@ -48,6 +46,19 @@ enum {
 	KILLED = -1,	     /* in place of a state's index */
 	WHERE_LEN = 256,
 };
+
+/* How much is checked of the cuts of a workload. */
+struct effort {
+	unsigned cuts_one_of; /* so many cuts */
+	unsigned
+		kills_one_of; /* so many of these cuts: the process is killed */
+	unsigned states_max;  /* of a cut */
+};
+
+static const struct effort effort_all = { 1, 1, 1 << 12 };
+static const struct effort effort_deep = { 3, 8, 1 };
+static const struct effort effort_long = { 3, 3, 4 };
+static const struct effort effort_sampled = { 3, 4, 6 };
 
 struct replay {
 	bool wanted;
@@ -61,7 +72,8 @@ struct run {
 	struct replay replay;
 	uint64_t seed;
 	bool sampled;
-	unsigned states_max; /* of one cut of this workload */
+	bool full;
+	struct effort effort; /* with this workload */
 	uint64_t n_cuts;
 	uint64_t n_workloads;
 	/* The workload that is running. */
@@ -129,19 +141,29 @@ static int each_state(void *ctx, struct simfs *state, unsigned index,
 	return 0;
 }
 
-static void cut_power(struct run *run, const char *call)
+static void check_cut(struct run *run)
 {
 	struct simfs *killed;
+	uint64_t seed = cut_seed(run);
 
-	if (run->replay.wanted)
-		printf("# cut %u\n", run->cut);
-	run->call = call;
+	if (sim_random(&seed) % run->effort.cuts_one_of)
+		return;
 	run->n_cuts++;
-	simfs_crash_states(run->fs, cut_seed(run), run->states_max, each_state,
+	simfs_crash_states(run->fs, seed, run->effort.states_max, each_state,
 			   run);
+	if (sim_random(&seed) % run->effort.kills_one_of)
+		return;
 	killed = simfs_clone(run->fs);
 	check_state(run, ORACLE_KILL, killed, KILLED, "killed");
 	simfs_free(killed);
+}
+
+static void cut_power(struct run *run, const char *call)
+{
+	if (run->replay.wanted)
+		printf("# cut %u\n", run->cut);
+	run->call = call;
+	check_cut(run);
 	run->cut++;
 }
 
@@ -203,13 +225,18 @@ static size_t n_steps(const char *workload)
 	return n;
 }
 
+static struct effort choose_effort(const struct run *run, size_t steps)
+{
+	if (run->sampled)
+		return effort_sampled;
+	if (run->full || steps < N_STEPS_MAX)
+		return effort_all;
+	return steps == N_STEPS_MAX ? effort_deep : effort_long;
+}
+
 static void run_workload(struct run *run, const char *workload)
 {
-	run->states_max = STATES_MAX;
-	if (n_steps(workload) > N_STEPS_MAX)
-		run->states_max = STATES_OF_LONG;
-	if (run->sampled)
-		run->states_max = STATES_SAMPLED;
+	run->effort = choose_effort(run, n_steps(workload));
 	run->workload = workload;
 	verify_at(&run->verify, workload);
 	run->n_workloads++;
@@ -288,7 +315,6 @@ static void shuffle(struct workloads *list, uint64_t seed)
 static void run_tree(struct run *run)
 {
 	struct workloads list = { NULL, 0 };
-	bool all = verify_env("GETME_CRASH_FULL", 0) != 0;
 	size_t n_mixed = 0;
 
 	list.at = sim_alloc(WORKLOADS_MAX * sizeof(*list.at));
@@ -297,7 +323,7 @@ static void run_tree(struct run *run)
 	for (size_t i = 0; i < list.n; i++) {
 		if (run->sampled && run->verify.n_first >= FIRST_CUTS_SAMPLED)
 			break;
-		if (!run->sampled && !all && list.at[i].is_mixed &&
+		if (!run->sampled && !run->full && list.at[i].is_mixed &&
 		    ++n_mixed > MIXED_WORKLOADS)
 			continue;
 		run_workload(run, list.at[i].text);
@@ -354,7 +380,8 @@ static void read_replay(struct run *run, const char *text)
 static void check_workloads(const char *name, void (*run_them)(struct run *))
 {
 	struct run run = { .seed = verify_env("GETME_CRASH_SEED", 1),
-			   .sampled = verify_env("GETME_CRASH_SAMPLE", 0) };
+			   .sampled = verify_env("GETME_CRASH_SAMPLE", 0),
+			   .full = verify_env("GETME_CRASH_FULL", 0) };
 	const char *replay = getenv("GETME_CRASH_REPLAY");
 	uint64_t begun = verify_now_ms();
 
