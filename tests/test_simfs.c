@@ -562,6 +562,10 @@ static void test_a_fault_hits_the_nth_call(void **state)
 	assert_int_equal(io->unlink(io, "a"), -EMFILE);
 	assert_int_equal(io->open(io, "a", O_RDONLY), -EMFILE);
 	assert_int_equal(simfs_n_faults(fs), 2);
+	simfs_pause_fault(fs, true);
+	assert_true(io->open(io, "a", O_RDONLY) >= 0);
+	simfs_pause_fault(fs, false);
+	assert_int_equal(io->open(io, "a", O_RDONLY), -EMFILE);
 	simfs_set_fault(fs, NULL);
 	assert_int_equal(io->unlink(io, "a"), 0);
 }

@@ -156,7 +156,7 @@ static int call_begin(struct call *call, struct io *io, enum simfs_call kind)
 	pthread_mutex_lock(&fs->lock);
 	*call = (struct call){ .fs = fs, .kind = kind };
 	fs->n_calls[kind]++;
-	if (!(fault->calls & (1u << kind)))
+	if (!(fault->calls & (1u << kind)) || fs->fault_paused)
 		return 0;
 	fs->n_fault_calls++;
 	if (fs->n_fault_calls < fault->nth ||
@@ -690,6 +690,13 @@ void simfs_set_fault(struct simfs *fs, const struct simfs_fault *fault)
 	fs->fault = fault ? *fault : (struct simfs_fault){ 0 };
 	fs->n_fault_calls = 0;
 	fs->n_faults = 0;
+	pthread_mutex_unlock(&fs->lock);
+}
+
+void simfs_pause_fault(struct simfs *fs, bool paused)
+{
+	pthread_mutex_lock(&fs->lock);
+	fs->fault_paused = paused;
 	pthread_mutex_unlock(&fs->lock);
 }
 

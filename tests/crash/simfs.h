@@ -104,6 +104,8 @@ struct simfs_fault {
 
 /* Copies FAULT; NULL: none. */
 void simfs_set_fault(struct simfs *fs, const struct simfs_fault *fault);
+/* While it is paused, calls neither fail nor count for it. */
+void simfs_pause_fault(struct simfs *fs, bool paused);
 /* How many calls the fault has hit since it was set. */
 uint64_t simfs_n_faults(struct simfs *fs);
 

@@ -90,6 +90,7 @@ struct simfs {
 	uint64_t n_calls[SIMFS_N_CALLS];
 	unsigned n_misused;
 	struct simfs_fault fault;
+	bool fault_paused;
 	uint64_t n_fault_calls;
 	uint64_t n_faults;
 	simfs_hook *hook;

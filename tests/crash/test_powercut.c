@@ -211,7 +211,9 @@ static void run_steps(struct run *run)
 	}
 	simfs_set_hook(run->fs, NULL, NULL);
 	if (store)
-		verify_running(&run->verify, &run->oracle, store, "running");
+		verify_running(&run->verify, &run->oracle, store,
+			       run->n_workloads % VERIFY_SCANNED == 0,
+			       "running");
 	cut_power(run, "the end of the step");
 	store_abandon(store);
 }

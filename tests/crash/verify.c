@@ -323,12 +323,12 @@ void verify_state(struct verify *verify, const struct oracle *oracle,
 }
 
 void verify_running(struct verify *verify, const struct oracle *oracle,
-		    struct store *store, const char *what)
+		    struct store *store, bool scan, const char *what)
 {
 	struct check check = { verify, oracle, what };
 	struct oracle_contents seen;
 
 	if (read_all(&check, store, &seen) &&
-	    check_admitted(&check, ORACLE_KILL, &seen))
+	    check_admitted(&check, ORACLE_KILL, &seen) && scan)
 		check_scan(&check, store, &seen);
 }

@@ -60,9 +60,9 @@ void verify_state(struct verify *verify, const struct oracle *oracle,
 		  enum oracle_crash crash, struct simfs *state, uint64_t seed,
 		  const char *what);
 
-/* The running STORE holds what the oracle admits. */
+/* The running STORE holds what the oracle admits; with SCAN also a scan. */
 void verify_running(struct verify *verify, const struct oracle *oracle,
-		    struct store *store, const char *what);
+		    struct store *store, bool scan, const char *what);
 
 /* An environment variable's number, or OTHERWISE. */
 uint64_t verify_env(const char *name, uint64_t otherwise);
