@@ -18,8 +18,10 @@ PROTO = buffer frame message message_check message_decode message_encode \
 	message_request message_writer method
 
 # daemon/, getmed; main.c is added to the program alone.
-DAEMON = config connection failure latency listener logging loop metrics \
-	options output paths peers pipeline rate request service systemd
+DAEMON = config connection daemon dispatch dispatch_info dispatch_read \
+	dispatch_write failure intake lane latency listener logging loop \
+	metrics monitor options output paths peers rate request results \
+	server service systemd
 
 # client/, the library, and getmectl; getmectl.c is added to the program alone.
 LIBRARY = answer ask batch call connect deadline handle many ops \
@@ -30,16 +32,22 @@ GETMECTL = ctl_base64 ctl_batch ctl_command ctl_exit ctl_export \
 	ctl_progress ctl_record ctl_stats ctl_write
 
 # tests/: what several tests share; then programs, one a word.
-SUPPORT = client_fixture fake_server fake_store message_equal msgpack_text
-TESTS = test_buffer test_client_batch test_client_connect test_client_fork \
-	test_client_loss test_client_many test_client_memory test_client_ops \
-	test_client_option_struct test_client_pipeline test_client_result \
-	test_client_scan test_client_socket_path test_client_stats \
-	test_client_tickets test_client_transport test_ctl_base64 \
-	test_ctl_exit test_ctl_files test_ctl_import test_ctl_json \
-	test_ctl_lines test_ctl_options test_ctl_record test_ctl_stats \
-	test_digest test_frame test_index test_message \
-	test_method test_simfs test_units
+SUPPORT = client_fixture daemon_rig fake_engine fake_server fake_store \
+	message_equal msgpack_text segment_maker tempdir
+TESTS = test_buffer test_checksum test_client_batch test_client_connect \
+	test_client_fork test_client_loss test_client_many test_client_memory \
+	test_client_ops test_client_option_struct test_client_pipeline \
+	test_client_result test_client_scan test_client_socket_path \
+	test_client_stats test_client_tickets test_client_transport \
+	test_config test_connection test_ctl_base64 test_ctl_exit \
+	test_ctl_files test_ctl_import test_ctl_json test_ctl_lines \
+	test_ctl_options test_ctl_record test_ctl_stats test_daemon \
+	test_digest test_dispatch test_entry test_events test_folder \
+	test_frame test_hint test_index test_io test_latency test_listener \
+	test_lock test_log test_logging test_loop test_manifest test_message \
+	test_method test_options test_output test_path test_paths test_peers \
+	test_rate test_record test_segment test_segments test_server \
+	test_simfs test_systemd test_tail test_units test_upkeep test_view
 
 # tests/crash/: power cuts and injected faults.  A word that does not begin
 # with test_ is no program but shared.
@@ -47,7 +55,8 @@ CRASH = oracle simbytes simfs simfs_states simtree verify workload \
 	test_failed_sync test_faults test_powercut
 
 # tests/fuzz/: libFuzzer targets, with their seeds, if any, in seeds/NAME/.
-FUZZ = fuzz_client fuzz_record
+FUZZ = fuzz_client fuzz_connection fuzz_entry fuzz_hint fuzz_manifest \
+	fuzz_record fuzz_segment
 
 # tests/bench/: one module each, bench_MODULE; `make microbench` runs them.
 # What is named otherwise helps the scripts there.
@@ -60,7 +69,7 @@ E2E = test_getmectl.sh
 E2E_ALONE =
 
 # Tests that are built and run with ThreadSanitizer too.
-TSAN_TESTS = test_index test_view test_engine
+TSAN_TESTS = test_engine test_index test_upkeep test_view
 
 # man/; and systemd/, whose folders user/, sysusers.d/ and tmpfiles.d/ tell
 # where a file goes.

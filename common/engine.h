@@ -41,7 +41,8 @@ enum {
 	ENGINE_SCAN_MAX = 16384,       /* items of one scan step */
 	ENGINE_CURSOR_MAX = 32,	       /* bytes of a scan cursor */
 	ENGINE_BATCH_BYTES = 64 << 20, /* keys and values of a batch */
-	ENGINE_REPLY_BYTES = 64 << 20, /* values of a get_many, of a scan step */
+	ENGINE_REPLY_BYTES = 64
+			     << 20, /* values of a get_many, of a scan step */
 };
 
 struct engine;
@@ -163,18 +164,18 @@ struct engine_request {
 	size_t n_keys;
 	struct engine_mutation *mutations; /* write: 1 to ENGINE_BATCH_MAX */
 	size_t n_mutations;
-	struct engine_bytes prefix; /* scan: only keys that begin so */
-	size_t limit;		    /* scan: items at most; 0: 256 */
-	bool with_values;	    /* scan */
+	struct engine_bytes prefix;	   /* scan: only keys that begin so */
+	size_t limit;			   /* scan: items at most; 0: 256 */
+	bool with_values;		   /* scan */
 	uint8_t cursor[ENGINE_CURSOR_MAX]; /* scan, in and out */
 	size_t cursor_len; /* in: 0 begins; out: 0 when the scan is over */
 	void (*done)(struct engine_request *request);
 	void *user; /* the caller's own */
 	/* out */
 	int result;
-	size_t failed_index; /* ENGINE_CONDITION: which mutation */
+	size_t failed_index;		/* ENGINE_CONDITION: which mutation */
 	enum engine_durability reached; /* write: the level it has */
-	struct engine_item *items; /* get and stat: 1 when result is 0 */
+	struct engine_item *items;	/* get and stat: 1 when result is 0 */
 	size_t n_items; /* a scan step may have none and still go on */
 	uint64_t count;
 	const struct engine_stat *stats;
@@ -266,9 +267,8 @@ static inline enum engine_state engine_state(struct engine *engine,
 	return engine->ops->state(engine, text);
 }
 
-static inline void
-engine_capabilities(struct engine *engine,
-		    struct engine_capabilities *capabilities)
+static inline void engine_capabilities(struct engine *engine,
+				       struct engine_capabilities *capabilities)
 {
 	engine->ops->capabilities(engine, capabilities);
 }

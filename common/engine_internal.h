@@ -3,7 +3,8 @@
  *
  *	engine_local.c	opening, turns, closing
  *	engine_read.c	get, stat, get_many, scan, count
- *	engine_write.c	deciding writes, completing them
+ *	engine_decide.c	what a write comes to, before it is logged
+ *	engine_write.c	writes into the log, and their end
  *	engine_log.c	the log thread and its queue
  *	engine_stats.c	rows of stats, state, events
  */
@@ -31,10 +32,10 @@ struct request_list {
 
 /* One write between its decision and its end. */
 struct write {
-	struct record *record; /* owned; its user member points back */
+	struct record *record;		/* owned; its user member points back */
 	struct engine_request *request; /* NULL: the engine's own */
 	enum engine_durability durability;
-	uint64_t ticket; /* order of submission to the log */
+	uint64_t ticket;     /* order of submission to the log */
 	struct index *index; /* of a clear: the empty one */
 	struct pending_node *nodes;
 	uint8_t *value; /* made by incr and touch; owned */
@@ -94,6 +95,7 @@ struct local {
 	bool in_turn;
 	bool closing;
 	struct arena arena;
+	struct engine_item item; /* of get and stat */
 	struct engine_item *items;
 	size_t items_cap;
 	enum engine_state last_state;

@@ -78,9 +78,9 @@ static int check_keys(const struct engine_request *request, size_t n_max)
 		return ENGINE_TOO_LARGE;
 	for (i = 0; i < request->n_keys; i++) {
 		if (!key_ok(&request->keys[i]))
-			return request->keys[i].len > ENGINE_KEY_MAX ?
-				       ENGINE_TOO_LARGE :
-				       -EINVAL;
+			return request->keys[i].len > ENGINE_KEY_MAX
+				       ? ENGINE_TOO_LARGE
+				       : -EINVAL;
 	}
 	return 0;
 }
@@ -151,8 +151,7 @@ static void unpark(struct local *local)
 {
 	struct engine_request *request = local->parked.first;
 
-	while (request &&
-	       (uintptr_t)request->internal <= local->done_ticket) {
+	while (request && (uintptr_t)request->internal <= local->done_ticket) {
 		begin(local, request_list_pop(&local->parked));
 		request = local->parked.first;
 	}
@@ -304,8 +303,8 @@ static struct local *local_new(const struct engine_local_options *options,
 	}
 	local->engine.ops = &ops;
 	local->host = *host;
-	local->durability = options->durability ? options->durability :
-						  ENGINE_ALWAYS;
+	local->durability =
+		options->durability ? options->durability : ENGINE_ALWAYS;
 	local->value_max = options->value_max ? options->value_max : VALUE_MAX;
 	local->next_ticket = 1;
 	request_list_init(&local->submitted);
@@ -360,9 +359,9 @@ int engine_local_open(const struct engine_local_options *options,
 		      const struct engine_host *host, struct engine **engine,
 		      struct engine_local_error *error)
 {
-	uint64_t interval_ms = options->sync_interval_ms ?
-				       options->sync_interval_ms :
-				       SYNC_INTERVAL_MS;
+	uint64_t interval_ms = options->sync_interval_ms
+				       ? options->sync_interval_ms
+				       : SYNC_INTERVAL_MS;
 	struct local *local = local_new(options, host);
 	int result;
 

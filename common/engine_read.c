@@ -63,8 +63,7 @@ static int read_key(struct local *local, const struct engine_bytes *key,
 	result = view_get(&view, &digest, key->data, key->len, want,
 			  &store->buffer, &entry);
 	if (result == VIEW_EXPIRED)
-		local_expire(local, &digest, key->data, key->len,
-			     &entry.place);
+		local_expire(local, &digest, key->data, key->len, &entry.place);
 	if (result == 0)
 		fill_item(item, &entry);
 	item->key = *key;
@@ -75,11 +74,10 @@ void local_get(struct local *local, struct engine_request *request)
 {
 	enum view_want want =
 		request->op == ENGINE_GET ? VIEW_VALUE : VIEW_HEAD;
-	struct engine_item item;
 	int result;
 
-	result = read_key(local, &request->keys[0], want, &item);
-	request->items = &item;
+	result = read_key(local, &request->keys[0], want, &local->item);
+	request->items = &local->item;
 	request->n_items = result == 0;
 	local_finish(request, result);
 	view_buffer_trim(&local->store->buffer, BUFFER_KEEP);
@@ -121,8 +119,7 @@ static int arena_keep(struct arena *arena, struct engine_bytes *bytes)
 	return 0;
 }
 
-static void arena_resolve(const struct arena *arena,
-			  struct engine_bytes *bytes)
+static void arena_resolve(const struct arena *arena, struct engine_bytes *bytes)
 {
 	bytes->data = arena->data + (size_t)bytes->data;
 }
@@ -161,8 +158,7 @@ void local_read_deinit(struct local *local)
  * The loop writes the index, so between the first lookup and the last nothing
  * changes: the answers are of one instant.
  */
-static int read_many(struct local *local,
-		     const struct engine_request *request)
+static int read_many(struct local *local, const struct engine_request *request)
 {
 	size_t i;
 	int result = items_reserve(local, request->n_keys);
@@ -170,8 +166,8 @@ static int read_many(struct local *local,
 	for (i = 0; result == 0 && i < request->n_keys; i++) {
 		struct engine_item *item = &local->items[i];
 
-		item->result = read_key(local, &request->keys[i], VIEW_VALUE,
-					item);
+		item->result =
+			read_key(local, &request->keys[i], VIEW_VALUE, item);
 		if (item->result == -ENOMEM)
 			return -ENOMEM;
 		if (local->arena.len + item->value.len > ENGINE_REPLY_BYTES)

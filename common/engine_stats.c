@@ -72,8 +72,8 @@ void local_watch_state(struct local *local)
 			   "there is room again: writing resumes");
 	else
 		events_add(&local->store->events,
-			   state == ENGINE_STATE_READ_ONLY ? EVENT_ERROR :
-							     EVENT_WARNING,
+			   state == ENGINE_STATE_READ_ONLY ? EVENT_ERROR
+							   : EVENT_WARNING,
 			   "%s", state_text(state));
 }
 
@@ -84,8 +84,8 @@ struct rows {
 	size_t n;
 };
 
-static void row(struct rows *rows, enum engine_stat_kind kind,
-		const char *name, const char *help, uint64_t value)
+static void row(struct rows *rows, enum engine_stat_kind kind, const char *name,
+		const char *help, uint64_t value)
 {
 	if (rows->n == ENGINE_N_STATS)
 		return;
@@ -165,8 +165,8 @@ void local_stats(struct local *local, struct engine_request *request)
 	struct store_stats stats;
 
 	store_get_stats(local->store, &stats);
-	row(&rows, ENGINE_STAT_TEXT, "state",
-	    "ok, full, read-only or damaged", 0);
+	row(&rows, ENGINE_STAT_TEXT, "state", "ok, full, read-only or damaged",
+	    0);
 	local->stats[0].text = state_name(current_state(local));
 	store_rows(&rows, &stats);
 	engine_rows(&rows, local);

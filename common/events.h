@@ -43,8 +43,7 @@ void events_init(struct events *events);
 void events_deinit(struct events *events);
 
 void events_add(struct events *events, enum event_priority priority,
-		const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+		const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* The oldest; false: none. */
 bool events_take(struct events *events, struct event *event);

@@ -3,7 +3,7 @@
  *
  * A hash table from digests to places in segments, in shared memory that
  * readers search without locks (common/lookup.h).  It grows one bucket at a
- * time, a split at most costs about a microsecond, and nothing else pauses.
+ * time, so that no insertion waits for the table.
  * Slots: 20 bytes a key; with all that is around them at most 32 bytes a key
  * from a million keys on, 29 as a rule.
  *

@@ -22,7 +22,7 @@
 #include "common/io.h"
 
 struct lock_report {
-	long holder; /* pid of who has, or had it; 0: not known */
+	long holder;	  /* pid of who has, or had it; 0: not known */
 	bool sync_failed; /* the last run ended so */
 };
 

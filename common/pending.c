@@ -95,8 +95,8 @@ struct pending_node *pending_find(const struct pending *pending,
 {
 	struct pending_node *node = *head_of(pending, digest);
 
-	while (node && (node->digest.lo != digest->lo ||
-			node->digest.hi != digest->hi))
+	while (node &&
+	       (node->digest.lo != digest->lo || node->digest.hi != digest->hi))
 		node = node->next;
 	return node;
 }

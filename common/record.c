@@ -20,8 +20,8 @@ static bool is_inline(const struct record_op *op)
 
 static size_t head_bytes(const struct record_op *op)
 {
-	uint64_t len = entry_len(op->key_len, op->value_len,
-				 op->expires_at_ms != 0);
+	uint64_t len =
+		entry_len(op->key_len, op->value_len, op->expires_at_ms != 0);
 
 	if (is_inline(op))
 		return (size_t)len;
@@ -58,9 +58,8 @@ static uint8_t *encode_op(const struct record_op *op, bool in_batch,
 	return at + len;
 }
 
-static uint8_t *encode_batch_head(uint32_t n, uint64_t run_len,
-				  uint64_t now_ms, uint8_t *at,
-				  struct log_item *item)
+static uint8_t *encode_batch_head(uint32_t n, uint64_t run_len, uint64_t now_ms,
+				  uint8_t *at, struct log_item *item)
 {
 	struct entry entry = {
 		.kind = ENTRY_BATCH,
@@ -94,8 +93,7 @@ static uint64_t bytes_needed(const struct record_op *ops, size_t n,
 }
 
 /* The record with its arrays behind it; BYTES is where entries go. */
-static struct record *allocate(size_t n, uint64_t entry_bytes,
-			       uint8_t **bytes)
+static struct record *allocate(size_t n, uint64_t entry_bytes, uint8_t **bytes)
 {
 	size_t n_items = n + (n > 1);
 	size_t items_off = bytes_align8(sizeof(struct record));

@@ -21,7 +21,7 @@ struct record_op {
 	uint16_t key_len;
 	uint32_t value_len;
 	const void *key;
-	const void *value; /* stays until the record is freed */
+	const void *value;	/* stays until the record is freed */
 	uint64_t expires_at_ms; /* 0: none */
 };
 

@@ -607,7 +607,8 @@ static int settle_tail(struct run *run, struct tail *tail)
 	segment->first_sequence = tail->first_sequence;
 	segment->last_sequence = tail->last_sequence;
 	segment->sealed = true;
-	if (!tail->stopped)
+	/* What was copied must stay until a manifest lists the copy. */
+	if (!tail->stopped && !copy)
 		segment_trim(out->io, segment);
 	if (tail->last_sequence >= out->manifest.next_sequence)
 		out->manifest.next_sequence = tail->last_sequence + 1;
@@ -662,6 +663,7 @@ static int settle_empty(struct run *run, struct tail *tail)
 static void check_gaps(struct run *run)
 {
 	uint64_t expected = run->out->manifest.next_sequence;
+	bool told = false; /* damage that was counted may be the reason */
 	size_t i;
 
 	for (i = 0; i < run->n_tails; i++) {
@@ -669,7 +671,8 @@ static void check_gaps(struct run *run)
 
 		if (tail->first_sequence == 0)
 			return;
-		if (tail->first_sequence != expected) {
+		told = told || tail->n_damaged > 0;
+		if (tail->first_sequence != expected && !told) {
 			run->out->damaged_entries++;
 			events_add(run->out->events, EVENT_ERROR,
 				   "entries before segment %u are missing",

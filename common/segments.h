@@ -49,8 +49,7 @@ struct segment *segments_get(const struct segments *segments, uint32_t id);
 
 /* Calls EACH for all, in the order of their low bits. */
 void segments_each(const struct segments *segments,
-		   void (*each)(void *ctx, struct segment *segment),
-		   void *ctx);
+		   void (*each)(void *ctx, struct segment *segment), void *ctx);
 
 /* The first id from ID on whose low bits are free and not 0. */
 uint32_t segments_next_id(const struct segments *segments, uint32_t id);

@@ -134,6 +134,9 @@ static int run_pass(struct tail *tail, struct io *io, uint64_t mark)
 	if (result > 0)
 		result = segment_reader_data_end(&pass.reader, tail->end,
 						 &tail->data_end);
+	/* Rounded up, it may lie behind the end of a file that was cut. */
+	if (tail->data_end > segment->capacity)
+		tail->data_end = segment->capacity;
 	tail->stopped = tail->data_end > tail->end;
 	tail->bytes_read += pass.reader.bytes_read;
 	segment_reader_deinit(&pass.reader);

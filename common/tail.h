@@ -22,12 +22,12 @@
 #include "common/segment.h"
 
 struct tail {
-	struct segment *segment; /* borrowed */
+	struct segment *segment;     /* borrowed */
 	struct hint_builder entries; /* the good ones, in order */
-	uint64_t end;		 /* where the log ends in this segment */
-	uint64_t data_end;	 /* behind the last byte that is not zero */
-	uint64_t mark;		 /* the highest synced mark */
-	uint64_t first_sequence; /* 0: no entries */
+	uint64_t end;		     /* where the log ends in this segment */
+	uint64_t data_end;	     /* behind the last byte that is not zero */
+	uint64_t mark;		     /* the highest synced mark */
+	uint64_t first_sequence;     /* 0: no entries */
 	uint64_t last_sequence;
 	uint64_t n_damaged; /* places below the mark */
 	uint64_t bytes_read;

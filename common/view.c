@@ -126,8 +126,7 @@ static int finish(const struct view *view, enum view_want want,
 
 	out->key = entry->key;
 	out->key_len = entry->key_len;
-	out->value =
-		want == VIEW_VALUE ? entry->key + entry->key_len : NULL;
+	out->value = want == VIEW_VALUE ? entry->key + entry->key_len : NULL;
 	out->value_len = entry->value_len;
 	out->version = entry->sequence;
 	out->expires_at_ms = entry->expires_at_ms;
@@ -161,8 +160,7 @@ int view_get(const struct view *view, const struct digest *digest,
 		if (result != 0)
 			return VIEW_BUSY;
 		entry->place = place;
-		result = read_entry(view, &place, want, key_len, buffer,
-				    &read);
+		result = read_entry(view, &place, want, key_len, buffer, &read);
 		if (result < 0)
 			return result;
 		if (result == 0 && (read.entry.key_len != key_len ||

@@ -52,7 +52,7 @@ static int take_pair(void *user, const char *section, const char *name,
 		     const char *value)
 {
 	struct reader *reader = user;
-	struct failure why;
+	struct failure why = { .text = "" };
 	int result;
 
 	if (*section) {

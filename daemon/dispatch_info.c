@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -126,6 +127,14 @@ static const char *state_name(enum engine_state state)
 	return "unknown";
 }
 
+static bool has_row(const struct engine_request *engine, const char *name)
+{
+	for (size_t i = 0; i < engine->n_stats; i++)
+		if (strcmp(engine->stats[i].name, name) == 0)
+			return true;
+	return false;
+}
+
 /* The engine may tell its state among its rows, too: its row counts. */
 static size_t add_state(const struct service *service,
 			const struct engine_request *engine,
@@ -133,15 +142,15 @@ static size_t add_state(const struct service *service,
 {
 	const char *text = NULL;
 	enum engine_state state = engine_state(service->engine, &text);
+	size_t n = 0;
 
-	for (size_t i = 0; i < engine->n_stats; i++)
-		if (strcmp(engine->stats[i].name, "state") == 0)
-			return 0;
-	rows[0] = metrics_text("state", state_name(state),
-			       "ok, full, read_only or damaged");
-	rows[1] = metrics_text("state_text", text ? text : "",
-			       "what happened, and what to do");
-	return 2;
+	if (!has_row(engine, "state"))
+		rows[n++] = metrics_text("state", state_name(state),
+					 "ok, full, read_only or damaged");
+	if (!has_row(engine, "state_text"))
+		rows[n++] = metrics_text("state_text", text ? text : "",
+					 "what happened, and what to do");
+	return n;
 }
 
 int dispatch_reply_stats(struct request *request, struct message_reply *reply)

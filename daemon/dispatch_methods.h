@@ -16,9 +16,9 @@
 #include "proto/message.h"
 
 struct dispatch_method {
-	enum request_kind kind;
 	int (*prepare)(struct request *request);
 	int (*reply)(struct request *request, struct message_reply *reply);
+	enum request_kind kind;
 	int nil_result; /* of the engine: an answer, no error; 0: none */
 };
 

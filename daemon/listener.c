@@ -114,7 +114,7 @@ static int check_folder(const char *path, struct failure *failure)
 int listener_check(const char *path, struct failure *failure)
 {
 	struct sockaddr_un address;
-	bool stale;
+	bool stale = false;
 	int result = make_address(path, &address, failure);
 
 	if (result == 0)
@@ -163,7 +163,7 @@ int listener_open(struct listener *listener, const char *path, mode_t mode,
 		  struct failure *failure)
 {
 	struct sockaddr_un address;
-	bool stale;
+	bool stale = false;
 	int result = make_address(path, &address, failure);
 
 	if (result == 0)

@@ -89,7 +89,7 @@ static int print(enum options_action action)
 
 static int run(struct options *options, int argc, char **argv)
 {
-	struct failure failure;
+	struct failure failure = { .text = "" };
 	enum options_action action;
 	int result = options_parse(options, argc, argv, &action, &failure);
 

@@ -70,7 +70,8 @@ static void test_every_length_and_alignment_agrees_with_a_slow_one(void **state)
 
 static void test_pieces_give_the_crc_of_the_whole(void **state)
 {
-	static const char text[] = "the quick brown fox jumps over the lazy dog";
+	static const char text[] =
+		"the quick brown fox jumps over the lazy dog";
 	size_t len = strlen(text);
 
 	(void)state;
@@ -87,8 +88,8 @@ static void test_numbers_are_little_endian_at_any_alignment(void **state)
 	bytes_put16(bytes + 1, 0x0102);
 	bytes_put32(bytes + 3, 0x03040506);
 	bytes_put64(bytes + 7, UINT64_C(0x0708090a0b0c0d0e));
-	assert_memory_equal(bytes,
-			    "\0\2\1\6\5\4\3\16\15\14\13\12\11\10\7\0", 16);
+	assert_memory_equal(bytes, "\0\2\1\6\5\4\3\16\15\14\13\12\11\10\7\0",
+			    16);
 	assert_int_equal(bytes_get16(bytes + 1), 0x0102);
 	assert_int_equal(bytes_get32(bytes + 3), 0x03040506);
 	assert_true(bytes_get64(bytes + 7) == UINT64_C(0x0708090a0b0c0d0e));

@@ -453,8 +453,7 @@ static void test_scan_goes_through_all_keys(void **state)
 			assert_int_equal(reply.items[i].value.len, 5);
 		}
 		if (reply.cursor.len > 0)
-			memcpy(cursor, reply.cursor.data,
-			       reply.cursor.len);
+			memcpy(cursor, reply.cursor.data, reply.cursor.len);
 		scan.cursor.data = cursor;
 		scan.cursor.len = reply.cursor.len;
 		done();

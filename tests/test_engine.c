@@ -275,8 +275,16 @@ static int incr(struct engine_rig *rig, const char *key, int64_t by,
 static void test_incr_refuses_what_is_no_number(void **state)
 {
 	static const char *const bad[] = {
-		"",   "-",    "+1", " 1", "1 ", "0x1", "1.0",
-		"--1", "9223372036854775808", "-9223372036854775809",
+		"",
+		"-",
+		"+1",
+		" 1",
+		"1 ",
+		"0x1",
+		"1.0",
+		"--1",
+		"9223372036854775808",
+		"-9223372036854775809",
 		"111111111111111111111111",
 	};
 	struct engine_rig *rig = *state;
@@ -419,8 +427,8 @@ static void fill_batch(struct rig_request *batch)
 		enum engine_mutation_kind kind;
 		const char *key, *value;
 	} ops[] = {
-		{ ENGINE_PUT, "a", "1" },    { ENGINE_DELETE, "b", "" },
-		{ ENGINE_PUT, "c", "2" },    { ENGINE_DELETE, "a", "" },
+		{ ENGINE_PUT, "a", "1" },     { ENGINE_DELETE, "b", "" },
+		{ ENGINE_PUT, "c", "2" },     { ENGINE_DELETE, "a", "" },
 		{ ENGINE_PUT, "c", "three" },
 	};
 	size_t i;
@@ -656,8 +664,8 @@ static void test_a_failed_sync_makes_it_read_only(void **state)
 	assert_value(rig, "k", "works");
 }
 
-static void test_a_failed_write_is_not_applied_and_the_store_goes_on(
-	void **state)
+static void
+test_a_failed_write_is_not_applied_and_the_store_goes_on(void **state)
 {
 	struct engine_rig *rig = *state;
 
@@ -700,8 +708,7 @@ static void test_a_full_disk_refuses_puts_and_resumes(void **state)
 	rig->hook.allocate_error = -ENOSPC;
 	fill_up(rig, &result);
 	assert_int_equal(result, -ENOSPC);
-	assert_int_equal(engine_state(rig->engine, &text),
-			 ENGINE_STATE_FULL);
+	assert_int_equal(engine_state(rig->engine, &text), ENGINE_STATE_FULL);
 	assert_value(rig, "k", "v");
 	assert_int_equal(rig_delete(rig, "k", NULL), 0);
 	assert_missing(rig, "k");

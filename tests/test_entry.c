@@ -36,10 +36,9 @@ static int decode_exact(const uint8_t *image, size_t len, uint64_t limit,
 	return result;
 }
 
-static const struct maker_entry plain = { .key = "key",
-					  .value = "some value",
-					  .sequence = 77,
-					  .synced_off = 2048 };
+static const struct maker_entry plain = {
+	.key = "key", .value = "some value", .sequence = 77, .synced_off = 2048
+};
 static const struct maker_entry expiring = { .key = "session",
 					     .value = "x",
 					     .sequence = 78,
@@ -50,8 +49,7 @@ static const struct maker_entry tombstone = { .kind = ENTRY_TOMBSTONE,
 static const struct maker_entry empty_value = { .key = "e", .sequence = 80 };
 
 static const struct maker_entry *const samples[] = { &plain, &expiring,
-						     &tombstone,
-						     &empty_value };
+						     &tombstone, &empty_value };
 enum { N_SAMPLES = sizeof(samples) / sizeof(samples[0]) };
 
 static void expect_round_trip(const struct maker_entry *from)
@@ -62,8 +60,8 @@ static void expect_round_trip(const struct maker_entry *from)
 	struct entry entry;
 
 	assert_int_equal(len % 8, 0);
-	assert_int_equal(
-		entry_decode(image, len, len, ID, OFF, &entry, &need), 0);
+	assert_int_equal(entry_decode(image, len, len, ID, OFF, &entry, &need),
+			 0);
 	assert_int_equal(entry.kind, from->kind ? from->kind : ENTRY_PUT);
 	assert_int_equal(entry_total_len(&entry), len);
 	assert_true(entry.sequence == from->sequence);
@@ -162,8 +160,8 @@ static void test_every_truncation_asks_for_more_or_is_bad(void **state)
 
 		for (size_t cut = 0; cut < len; cut++) {
 			size_t need = 0;
-			int result = decode_exact(image, cut, len, ID, OFF,
-						  &need);
+			int result =
+				decode_exact(image, cut, len, ID, OFF, &need);
 
 			/* header and key may be there while the value is not */
 			if (result != 0) {
@@ -172,9 +170,9 @@ static void test_every_truncation_asks_for_more_or_is_bad(void **state)
 				assert_true(need <= len);
 			}
 			/* the segment ends there: never an entry */
-			assert_int_equal(decode_exact(image, cut, cut, ID, OFF,
-						      &need),
-					 ENTRY_BAD);
+			assert_int_equal(
+				decode_exact(image, cut, cut, ID, OFF, &need),
+				ENTRY_BAD);
 		}
 		free(image);
 	}
@@ -191,9 +189,9 @@ static void test_every_flipped_bit_is_seen(void **state)
 		size_t head;
 		size_t need;
 
-		assert_int_equal(entry_decode(image, len, len, ID, OFF, &good,
-					      &need),
-				 0);
+		assert_int_equal(
+			entry_decode(image, len, len, ID, OFF, &good, &need),
+			0);
 		head = entry_value_off(&good);
 		for (size_t bit = 0; bit < len * 8; bit++) {
 			struct entry entry;
@@ -210,8 +208,8 @@ static void test_every_flipped_bit_is_seen(void **state)
 						 0);
 				assert_memory_equal(entry.key, samples[i]->key,
 						    entry.key_len);
-				assert_false(entry_value_ok(&entry,
-							    image + head));
+				assert_false(
+					entry_value_ok(&entry, image + head));
 			}
 			image[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		}
@@ -237,9 +235,9 @@ static void test_an_image_elsewhere_is_no_entry(void **state)
 	assert_int_equal(decode_exact(image, len, len, ID + 1, OFF, &need),
 			 ENTRY_BAD);
 	/* the index holds 24 bits of an id, the seed all */
-	assert_int_equal(decode_exact(image, len, len, ID + (1 << 24), OFF,
-				      &need),
-			 ENTRY_BAD);
+	assert_int_equal(
+		decode_exact(image, len, len, ID + (1 << 24), OFF, &need),
+		ENTRY_BAD);
 	free(image);
 }
 
@@ -300,16 +298,16 @@ static void test_sizes_are_checked_before_anything_is_asked_for(void **state)
 	head[8] = ENTRY_PUT;
 	bytes_put16(head + 10, 65535);
 	bytes_put32(head + 12, UINT32_MAX);
-	assert_int_equal(decode_exact(head, sizeof(head), UINT64_MAX, ID, OFF,
-				      &need),
-			 ENTRY_BAD);
+	assert_int_equal(
+		decode_exact(head, sizeof(head), UINT64_MAX, ID, OFF, &need),
+		ENTRY_BAD);
 	bytes_put32(head + 12, ENTRY_VALUE_MAX);
 	assert_int_equal(decode_exact(head, sizeof(head), ENTRY_VALUE_MAX, ID,
 				      OFF, &need),
 			 ENTRY_BAD);
-	assert_int_equal(decode_exact(head, sizeof(head), UINT64_MAX, ID, OFF,
-				      &need),
-			 ENTRY_PARTIAL);
+	assert_int_equal(
+		decode_exact(head, sizeof(head), UINT64_MAX, ID, OFF, &need),
+		ENTRY_PARTIAL);
 	assert_int_equal(need, ENTRY_HEAD_LEN + 65535);
 }
 

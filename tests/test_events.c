@@ -96,8 +96,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_taken_in_order_and_once,
 						set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_long_line_is_cut,
-						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_long_line_is_cut, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_the_oldest_are_lost_and_that_is_told, set_up,
 			tear_down),

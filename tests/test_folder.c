@@ -234,9 +234,10 @@ static int n_files(const char *dir)
 static void test_a_sweep_touches_only_what_is_ours_and_not_listed(void **state)
 {
 	static const char *const kept[] = {
-		"/LOCK",	    "/MANIFEST.0",     "/0000000001.seg",
-		"/0000000001.hint", "/0000000003.seg", "/notes.tmp",
-		"/readme",	    "/1.seg",
+		"/LOCK",	   "/MANIFEST.0",
+		"/0000000001.seg", "/0000000001.hint",
+		"/0000000003.seg", "/notes.tmp",
+		"/readme",	   "/1.seg",
 	};
 	struct folder_swept swept;
 	struct manifest manifest;
@@ -425,7 +426,7 @@ static void test_a_full_disk_is_told(void **state)
 	segment_free(io, segment);
 }
 
-#define folder_test(name) \
+#define folder_test(name)                                                      \
 	cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)

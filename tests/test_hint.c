@@ -293,15 +293,15 @@ static void test_another_segments_hint_is_bad(void **state)
 
 	(void)state;
 	write_sample();
-	assert_int_equal(hint_load(&hint, io, "/", maker_store_id, ID,
-				   SEGMENT_LEN - 8),
-			 HINT_BAD);
+	assert_int_equal(
+		hint_load(&hint, io, "/", maker_store_id, ID, SEGMENT_LEN - 8),
+		HINT_BAD);
 	assert_int_equal(hint_load(&hint, io, "/", other_id, ID, SEGMENT_LEN),
 			 HINT_BAD);
 	assert_int_equal(io->rename(io, path, "/0000000004.hint"), 0);
-	assert_int_equal(hint_load(&hint, io, "/", maker_store_id, 4,
-				   SEGMENT_LEN),
-			 HINT_BAD);
+	assert_int_equal(
+		hint_load(&hint, io, "/", maker_store_id, 4, SEGMENT_LEN),
+		HINT_BAD);
 	assert_int_equal(load(&hint), -ENOENT);
 }
 

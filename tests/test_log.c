@@ -191,9 +191,8 @@ static void expect_tail(const struct segment *segment, uint32_t n_entries,
 	struct tail tail;
 	struct segment *copy;
 
-	assert_int_equal(segment_open(io, "/", maker_store_id, segment->id,
-				      &copy),
-			 0);
+	assert_int_equal(
+		segment_open(io, "/", maker_store_id, segment->id, &copy), 0);
 	assert_int_equal(tail_read(&tail, io, copy, false), 0);
 	assert_int_equal(tail.entries.n_entries, n_entries);
 	assert_true(tail.first_sequence == first);
@@ -246,13 +245,12 @@ static void test_values_borrowed_and_copied_are_the_same_on_disk(void **state)
 		record->log.next = NULL;
 		log_commit(&store_log, &record->log, true);
 		assert_int_equal(record->log.result, 0);
-		assert_int_equal(
-			segment_reader_init(&reader, io, record->log.segment,
-					    record->log.items[0].off,
-					    record->log.segment->len),
-			0);
-		assert_int_equal(segment_reader_next(&reader, true, &found),
+		assert_int_equal(segment_reader_init(&reader, io,
+						     record->log.segment,
+						     record->log.items[0].off,
+						     record->log.segment->len),
 				 0);
+		assert_int_equal(segment_reader_next(&reader, true, &found), 0);
 		assert_true(found.value_ok);
 		assert_int_equal(found.entry.value_len, lens[i]);
 		assert_int_equal(found.len, record->log.items[0].len);
@@ -292,11 +290,10 @@ static void test_a_record_that_fits_exactly_does_not_roll(void **state)
 	(void)state;
 	assert_int_equal(commit_one(new_put("a", 1)), 0);
 	id = store_log.active->id;
-	assert_int_equal(commit_one(new_put("b",
-					    SEGMENT_SIZE -
-						    store_log.active->len -
-						    ENTRY_HEAD_LEN - 1)),
-			 0);
+	assert_int_equal(
+		commit_one(new_put("b", SEGMENT_SIZE - store_log.active->len -
+						ENTRY_HEAD_LEN - 1)),
+		0);
 	assert_int_equal(store_log.active->len, SEGMENT_SIZE);
 	assert_int_equal(store_log.active->id, id);
 	assert_int_equal(store_log.n_rolls, 0);
@@ -305,11 +302,10 @@ static void test_a_record_that_fits_exactly_does_not_roll(void **state)
 	assert_int_equal(store_log.n_rolls, 1);
 	/* one byte more would not have fitted */
 	id = store_log.active->id;
-	assert_int_equal(commit_one(new_put("d",
-					    SEGMENT_SIZE -
-						    store_log.active->len -
-						    ENTRY_HEAD_LEN)),
-			 0);
+	assert_int_equal(
+		commit_one(new_put("d", SEGMENT_SIZE - store_log.active->len -
+						ENTRY_HEAD_LEN)),
+		0);
 	assert_int_not_equal(store_log.active->id, id);
 }
 
@@ -562,6 +558,7 @@ static void fail_syncs(void)
 {
 	const struct simfs_fault fault = { .calls = 1u << SIMFS_SYNC,
 					   .nth = 1,
+					   .from_then = true,
 					   .error = EIO };
 
 	simfs_set_fault(fs, &fault);
@@ -569,8 +566,8 @@ static void fail_syncs(void)
 
 static void test_a_failed_sync_makes_read_only(void **state)
 {
-	struct log_record *first = group(new_put("b", 1), new_put("c", 1),
-					 NULL);
+	struct log_record *first =
+		group(new_put("b", 1), new_put("c", 1), NULL);
 	struct lock_report report;
 	uint64_t n_writes;
 
@@ -587,8 +584,8 @@ static void test_a_failed_sync_makes_read_only(void **state)
 	n_writes = simfs_n_calls(fs, SIMFS_PWRITEV);
 	assert_int_equal(commit_one(new_put("d", 1)), LOG_READ_ONLY);
 	assert_int_equal(commit_one(new_delete("d")), LOG_READ_ONLY);
-	assert_int_equal(
-		commit_one(record_new_special(LOG_CLEAR)), LOG_READ_ONLY);
+	assert_int_equal(commit_one(record_new_special(LOG_CLEAR)),
+			 LOG_READ_ONLY);
 	assert_int_equal(log_sync(&store_log), LOG_READ_ONLY);
 	assert_int_equal(log_end_segment(&store_log), LOG_READ_ONLY);
 	assert_int_equal(simfs_n_calls(fs, SIMFS_PWRITEV), n_writes);

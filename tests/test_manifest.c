@@ -189,12 +189,10 @@ static void test_every_truncation_and_flipped_bit_is_bad(void **state)
 	make(&manifest, 12);
 	assert_int_equal(manifest_encode(&manifest, &data, &len), 0);
 	for (size_t cut = 0; cut < len; cut++)
-		assert_int_equal(decode_exact(data, cut, &again),
-				 MANIFEST_BAD);
+		assert_int_equal(decode_exact(data, cut, &again), MANIFEST_BAD);
 	for (size_t bit = 0; bit < len * 8; bit++) {
 		data[bit / 8] ^= (uint8_t)(1 << bit % 8);
-		assert_int_equal(decode_exact(data, len, &again),
-				 MANIFEST_BAD);
+		assert_int_equal(decode_exact(data, len, &again), MANIFEST_BAD);
 		data[bit / 8] ^= (uint8_t)(1 << bit % 8);
 	}
 	data = realloc(data, len + 24);
@@ -284,8 +282,8 @@ static void expect_loaded(struct io *from, uint64_t floor)
 	manifest_deinit(&manifest);
 }
 
-static void expect_report(int result, int present0, int present1,
-			  int damaged0, int damaged1, int equal)
+static void expect_report(int result, int present0, int present1, int damaged0,
+			  int damaged1, int equal)
 {
 	struct manifest_report report;
 	struct manifest manifest = { 0 };

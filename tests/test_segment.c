@@ -48,14 +48,22 @@ static int tear_down(void **state)
 static void test_names_are_parsed_and_nothing_else(void **state)
 {
 	static const char *const not_ours[] = {
-		"",		    "1.seg",
-		"0000000000.seg",   "4294967296.seg",
-		"9999999999.seg",   "0000000001.se",
-		"0000000001.segx",  "0000000001.hints",
-		"0000000001",	    "00000000001.seg",
-		"000000000a.seg",   " 000000001.seg",
-		"0000000001.SEG",   "0000000001.seg.tmp",
-		"0000000001.hint ", "-000000001.seg",
+		"",
+		"1.seg",
+		"0000000000.seg",
+		"4294967296.seg",
+		"9999999999.seg",
+		"0000000001.se",
+		"0000000001.segx",
+		"0000000001.hints",
+		"0000000001",
+		"00000000001.seg",
+		"000000000a.seg",
+		" 000000001.seg",
+		"0000000001.SEG",
+		"0000000001.seg.tmp",
+		"0000000001.hint ",
+		"-000000001.seg",
 	};
 	char name[SEGMENT_NAME_MAX];
 	uint32_t id = 0;
@@ -116,16 +124,16 @@ static void test_on_a_real_file_system(void **state)
 	maker_put(real, segment, "key", "value", 1);
 	segment_trim(real, segment);
 	segment_free(real, segment);
-	assert_int_equal(segment_create(real, dir, maker_store_id, ID, CAPACITY,
-					&again),
-			 -EEXIST);
+	assert_int_equal(
+		segment_create(real, dir, maker_store_id, ID, CAPACITY, &again),
+		-EEXIST);
 	assert_int_equal(segment_open(real, dir, maker_store_id, ID, &again),
 			 0);
 	assert_int_equal(again->capacity, CAPACITY);
 	segment_free(real, again);
-	assert_int_equal(segment_open(real, dir, maker_store_id, ID + 1,
-				      &again),
-			 -ENOENT);
+	assert_int_equal(
+		segment_open(real, dir, maker_store_id, ID + 1, &again),
+		-ENOENT);
 	tempdir_free(dir);
 }
 
@@ -136,9 +144,9 @@ static void test_made_means_durable_with_its_name(void **state)
 	struct segment *again;
 
 	(void)state;
-	assert_int_equal(segment_open(simfs_io(after), "/", maker_store_id, ID,
-				      &again),
-			 0);
+	assert_int_equal(
+		segment_open(simfs_io(after), "/", maker_store_id, ID, &again),
+		0);
 	assert_int_equal(again->capacity, CAPACITY);
 	segment_free(simfs_io(after), again);
 	simfs_free(after);
@@ -461,12 +469,10 @@ static void test_values_longer_than_the_window(void **state)
 						     segment->header_len,
 						     segment->len),
 				 0);
-		assert_int_equal(segment_reader_next(&reader, true, &found),
-				 0);
+		assert_int_equal(segment_reader_next(&reader, true, &found), 0);
 		assert_false(found.value_ok);
 		expect_key(&found, "large");
-		assert_int_equal(segment_reader_next(&reader, true, &found),
-				 0);
+		assert_int_equal(segment_reader_next(&reader, true, &found), 0);
 		assert_true(found.value_ok);
 		segment_reader_deinit(&reader);
 		maker_flip(io, segment->fd, off, 1);
@@ -496,11 +502,9 @@ static void test_a_file_shorter_than_the_limit_reads_as_zeros(void **state)
 		maker_write_file(io, "/0000000009.seg", data, cut);
 		assert_int_equal(reopen(&segment), 0);
 		assert_int_equal(segment_reader_init(&reader, io, segment,
-						     segment->header_len,
-						     4096),
+						     segment->header_len, 4096),
 				 0);
-		assert_int_equal(segment_reader_next(&reader, true, &found),
-				 0);
+		assert_int_equal(segment_reader_next(&reader, true, &found), 0);
 		/* header and key are within 41 bytes; then the value is not */
 		if (segment_reader_next(&reader, true, &found) == 0) {
 			assert_true(cut >= whole + 41);
@@ -515,7 +519,8 @@ static void test_a_file_shorter_than_the_limit_reads_as_zeros(void **state)
 	free(data);
 }
 
-static void test_resync_finds_the_next_entry_not_one_inside_a_value(void **state)
+static void
+test_resync_finds_the_next_entry_not_one_inside_a_value(void **state)
 {
 	struct segment *segment = maker_segment(io, "/", ID, CAPACITY);
 	uint8_t *inner;
@@ -575,8 +580,8 @@ static void test_resync_finds_the_next_entry_not_one_inside_a_value(void **state
 	segment_free(io, segment);
 }
 
-static void test_an_image_that_fits_its_place_inside_a_value_is_found(
-	void **state)
+static void
+test_an_image_that_fits_its_place_inside_a_value_is_found(void **state)
 {
 	/*
 	 * Who knows id and place can write an entry into a value: it is one
@@ -651,9 +656,9 @@ static void test_the_end_of_the_data(void **state)
 	for (uint64_t off = WINDOW + 56; off < WINDOW + 73; off++) {
 		assert_int_equal(io_pwrite_full(io, segment->fd, "x", 1, off),
 				 0);
-		assert_int_equal(segment_reader_init(&reader, io, segment, 64,
-						     CAPACITY),
-				 0);
+		assert_int_equal(
+			segment_reader_init(&reader, io, segment, 64, CAPACITY),
+			0);
 		assert_int_equal(segment_reader_data_end(&reader, 64, &end), 0);
 		assert_true(end == bytes_align8(off + 1));
 		segment_reader_deinit(&reader);
@@ -705,8 +710,7 @@ static void test_short_reads_are_gone_on_with(void **state)
 	assert_int_equal(segment_reader_next(&reader, true, &found), 0);
 	assert_int_equal(segment_reader_next(&reader, true, &found), 0);
 	expect_key(&found, "b");
-	assert_int_equal(reader.bytes_read,
-			 segment->len - segment->header_len);
+	assert_int_equal(reader.bytes_read, segment->len - segment->header_len);
 	segment_reader_deinit(&reader);
 	segment_free(io, segment);
 }

@@ -71,8 +71,9 @@ static void sum_ids(void *ctx, struct segment *segment)
 
 static void test_each_in_order(void **state)
 {
-	struct segment all[] = { { .id = 1 << 20 }, { .id = 1 },
-				 { .id = 4096 },    { .id = 4095 } };
+	struct segment all[] = {
+		{ .id = 1 << 20 }, { .id = 1 }, { .id = 4096 }, { .id = 4095 }
+	};
 	uint64_t sum = 0;
 
 	(void)state;
@@ -98,7 +99,8 @@ static void test_next_id_is_free_and_never_0(void **state)
 			 (1 << SEGMENT_ID_BITS) + 3);
 }
 
-#define table_test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define table_test(name)                                                       \
+	cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {

@@ -130,8 +130,8 @@ static void test_a_cut_at_every_length(void **state)
 			assert_true(cut >= ends[2] - 6);
 			continue;
 		}
-		assert_true(tail.end == (cut < ends[1] - 6 ? ends[0]
-							   : ends[1]));
+		assert_true(tail.end ==
+			    (cut < ends[1] - 6 ? ends[0] : ends[1]));
 		assert_true(tail.data_end <= (cut + 7) / 8 * 8 ||
 			    tail.data_end == tail.end);
 		assert_true(tail.stopped == (tail.data_end > tail.end));
@@ -376,7 +376,8 @@ static void test_behind_a_hole_above_the_mark_nothing_counts(void **state)
 	expect_hole_ends(offs[1], offs[4], offs[4], 3);
 }
 
-static void test_the_first_being_damaged_the_torn_ones_do_not_count(void **state)
+static void
+test_the_first_being_damaged_the_torn_ones_do_not_count(void **state)
 {
 	uint64_t mark;
 
@@ -446,8 +447,8 @@ static void test_all_synced_and_the_last_header_damaged(void **state)
 }
 
 /* A damaged value that ends in zeros is no reason for an older one. */
-static void test_all_synced_with_zeros_at_the_end_of_a_damaged_value(
-	void **state)
+static void
+test_all_synced_with_zeros_at_the_end_of_a_damaged_value(void **state)
 {
 	uint8_t value[200] = "begins with text";
 	const struct maker_entry last = { .key = "b",
@@ -493,9 +494,8 @@ static void test_garbage_behind_is_outside_the_log(void **state)
 	(void)state;
 	maker_put(io, segment, "a", "1", 1);
 	end = segment->len;
-	assert_int_equal(io_pwrite_full(io, segment->fd, "garbage", 7,
-					end + 100),
-			 0);
+	assert_int_equal(
+		io_pwrite_full(io, segment->fd, "garbage", 7, end + 100), 0);
 	read_tail(false);
 	expect_entries(1, 1, 1);
 	assert_true(tail.end == end);

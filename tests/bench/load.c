@@ -84,8 +84,8 @@ static int connect_to(const char *path)
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-	if (fd < 0 || connect(fd, (const struct sockaddr *)&address,
-			      sizeof(address)) < 0)
+	if (fd < 0 ||
+	    connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		die(path);
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	return fd;
@@ -136,9 +136,9 @@ static void fill(struct load *load, struct connection *connection)
 	while (connection->in_flight < load->depth && load->left > 0) {
 		char key[KEY_LEN + 16];
 
-		snprintf(key, sizeof(key), "key:%012llu",
-			 (unsigned long long)(next_random(load) %
-					      load->n_keys));
+		snprintf(
+			key, sizeof(key), "key:%012llu",
+			(unsigned long long)(next_random(load) % load->n_keys));
 		if (load->redis)
 			encode_redis(load, key, &connection->out);
 		else
@@ -211,11 +211,9 @@ static void take_replies(struct load *load, struct connection *connection)
 		size_t n = 0;
 
 		if (len > 0 && load->redis)
-			n = redis_reply(connection->in + at, len,
-					&load->n_bad);
+			n = redis_reply(connection->in + at, len, &load->n_bad);
 		else if (len > 0)
-			n = getme_reply(connection->in + at, len,
-					&load->n_bad);
+			n = getme_reply(connection->in + at, len, &load->n_bad);
 		if (n == 0)
 			break;
 		at += n;
@@ -318,8 +316,9 @@ int main(int argc, char **argv)
 	int i;
 
 	if (argc < 7) {
-		fprintf(stderr, "usage: load TARGET SOCKET OP CONNECTIONS DEPTH "
-				"REQUESTS [KEYS [VALUE [PID [DURABILITY]]]]\n");
+		fprintf(stderr,
+			"usage: load TARGET SOCKET OP CONNECTIONS DEPTH "
+			"REQUESTS [KEYS [VALUE [PID [DURABILITY]]]]\n");
 		return 2;
 	}
 	load.redis = strcmp(argv[1], "redis") == 0;

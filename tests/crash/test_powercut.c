@@ -56,7 +56,7 @@ struct effort {
 };
 
 static const struct effort effort_all = { 1, 1, 1 << 12 };
-static const struct effort effort_deep = { 3, 8, 1 };
+static const struct effort effort_deep = { 4, 8, 1 };
 static const struct effort effort_long = { 3, 3, 4 };
 static const struct effort effort_sampled = { 3, 4, 6 };
 

@@ -55,13 +55,15 @@ enum check {
 };
 
 static const char *const check_names[CHECK_COUNT_OF] = {
-	"after a restart every key holds its last acknowledged value or that "
-	"of a pending write, and each connection's writes are a prefix",
-	"a batch is seen as a whole, or not at all",
-	"what a reader saw never goes back, restarts included",
-	"replies tell what the writes did",
-	"a scan gives each key once, and count agrees",
-	"SIGTERM under load: exit 0, and nothing answered is lost",
+	[CHECK_STATE] = ("after a restart every key holds its last "
+			 "acknowledged value or that of a pending write, and "
+			 "each connection's writes are a prefix"),
+	[CHECK_BATCH] = "a batch is seen as a whole, or not at all",
+	[CHECK_READER] = "what a reader saw never goes back, restarts included",
+	[CHECK_REPLY] = "replies tell what the writes did",
+	[CHECK_SCAN] = "a scan gives each key once, and count agrees",
+	[CHECK_STOP] =
+		"SIGTERM under load: exit 0, and nothing answered is lost",
 };
 
 static _Atomic unsigned int n_faults[CHECK_COUNT_OF];
@@ -614,14 +616,17 @@ static void check_scan(struct getme *handle, size_t n_present)
 	if (getme_scan_open(handle, NULL, &scan) != 0)
 		die("a scan cannot be opened");
 	while (getme_scan_next(scan, &item) == 0) {
-		unsigned int writer;
-		unsigned int key;
 		char name[MODEL_KEY_MAX] = "";
+		unsigned long writer;
+		unsigned long key = MODEL_KEYS;
+		char *rest;
 
 		memcpy(name, item.key.data,
 		       item.key.len < sizeof(name) ? item.key.len : 0);
-		if (sscanf(name, "w%u/%u", &writer, &key) != 2 ||
-		    writer >= N_WRITERS || key >= MODEL_KEYS ||
+		writer = strtoul(name + 1, &rest, 10);
+		if (*rest == '/')
+			key = strtoul(rest + 1, &rest, 10);
+		if (writer >= N_WRITERS || key >= MODEL_KEYS ||
 		    seen[writer][key]) {
 			fault(CHECK_SCAN, "%s comes twice or is not ours",
 			      name);

@@ -30,8 +30,8 @@ int main(int argc, char **argv)
 	if (len <= AT_VERSION + 4)
 		goto done;
 	bytes_put32(data + AT_CRC, 0);
-	bytes_put32(data + AT_VERSION, (uint32_t)atoi(argv[2]));
-	bytes_put32(data + AT_CRC, checksum_of(data, len));
+	bytes_put32(data + AT_VERSION, (uint32_t)strtoul(argv[2], NULL, 10));
+	bytes_put32(data + AT_CRC, crc32c(0, data, len));
 	rewind(file);
 	status = fwrite(data, 1, len, file) != len;
 done:

@@ -3,7 +3,7 @@
 # notice.
 #
 #   B=BUILD tests/e2e/test_hostile.sh    (GETME_BUILD is taken, too)
-# shellcheck disable=SC2119,SC2317 # called through check and await
+# shellcheck disable=SC2094,SC2119,SC2317 # called through check and await
 # shellcheck source=tests/e2e/common.sh
 . "$(dirname "$0")/common.sh"
 

@@ -73,15 +73,15 @@ static size_t print_frames(const char *data, size_t len, unsigned long *n)
 
 int main(int argc, char **argv)
 {
-	char *input = malloc(INPUT_MAX);
-	char *reply = malloc(REPLY_MAX);
+	static char input[INPUT_MAX];
+	static char reply[REPLY_MAX];
 	size_t input_len;
 	size_t sent = 0;
 	size_t len = 0;
 	unsigned long n;
 	int fd;
 
-	if (argc != 3 || !input || !reply)
+	if (argc != 3)
 		return 2;
 	n = strtoul(argv[2], NULL, 10);
 	input_len = fread(input, 1, INPUT_MAX, stdin);
@@ -116,7 +116,5 @@ int main(int argc, char **argv)
 		len -= done;
 		memmove(reply, reply + done, len);
 	}
-	free(input);
-	free(reply);
 	return 0;
 }

@@ -39,11 +39,11 @@ void daemon_rig_spin(struct daemon_rig *rig);
 
 struct client {
 	struct loop *loop; /* NULL: the daemon runs elsewhere */
-	int fd;
-	struct buffer in;
 	struct message_decoder *decoder;
-	uint32_t last_id;
+	struct buffer in;
 	struct connection *connection; /* the daemon's side; may be gone */
+	int fd;
+	uint32_t last_id;
 };
 
 void client_open(struct client *client, struct daemon_rig *rig);

@@ -32,7 +32,8 @@ static ssize_t hook_pwritev(struct io *io, int fd, const struct iovec *iov,
 	struct hook_io *hook = hook_of(io);
 
 	hook->n_writes++;
-	if (hook->write_error != 0 && atomic_fetch_sub(&hook->writes_left, 1) <= 0)
+	if (hook->write_error != 0 &&
+	    atomic_fetch_sub(&hook->writes_left, 1) <= 0)
 		return hook->write_error;
 	return io_system()->pwritev(io_system(), fd, iov, n_iov, off);
 }

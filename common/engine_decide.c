@@ -1,0 +1,443 @@
+#include "common/engine_decide.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	NUMBER_TEXT_MAX = 21, /* "-9223372036854775808" and its end */
+};
+
+/* What is known of a key before a write. */
+struct key_state {
+	bool exists;
+	bool pending;
+	uint64_t version; /* 0: not known yet, it is pending */
+	uint64_t expires_at_ms;
+	const uint8_t *value; /* borrowed until the next read */
+	size_t value_len;
+};
+
+enum look {
+	LOOK_EXISTS,
+	LOOK_VERSION,
+	LOOK_VALUE,
+};
+
+/* ---- looking at keys ---- */
+
+static bool expired(const struct draft *draft, uint64_t expires_at_ms)
+{
+	return expires_at_ms != 0 && draft->now_ms >= expires_at_ms;
+}
+
+/* The newest pending write of the key tells what it will be. */
+static void look_pending(struct draft *draft, const struct pending_node *node,
+			 struct key_state *state)
+{
+	const struct write *write = node->write;
+	const struct record *record = write->record;
+	const struct log_item *item = record_item(record, node->item);
+	uint64_t expires_at_ms = record->expires_at_ms[node->item];
+
+	draft->depends = true;
+	if (write->ticket > draft->ticket)
+		draft->ticket = write->ticket;
+	state->pending = true;
+	if (record->deletes[node->item])
+		return;
+	state->expires_at_ms = expires_at_ms;
+	state->exists = !expired(draft, expires_at_ms);
+	state->value = item->value ? item->value : item->head + item->head_len;
+	state->value_len = item->value_len;
+}
+
+static int look_stored(struct draft *draft, const struct engine_bytes *key,
+		       const struct digest *digest, enum look look,
+		       struct key_state *state)
+{
+	struct store *store = draft->local->store;
+	struct view view = store_view(store);
+	struct view_entry entry;
+	struct index_place place;
+	int result;
+
+	if (index_get(store->index, digest, &place) != 0)
+		return 0;
+	if (look == LOOK_EXISTS && !(place.flags & INDEX_HAS_EXPIRY)) {
+		state->exists = true;
+		return 0;
+	}
+	result = view_get(&view, digest, key->data, key->len,
+			  look == LOOK_VALUE ? VIEW_VALUE : VIEW_HEAD,
+			  &store->buffer, &entry);
+	if (result == VIEW_NOT_FOUND || result == VIEW_EXPIRED)
+		return 0;
+	if (result == VIEW_CORRUPT) {
+		store_note_corrupt(store, &entry.place);
+		return ENGINE_CORRUPT;
+	}
+	if (result != 0)
+		return result < 0 ? result : -EIO;
+	state->exists = true;
+	state->version = entry.version;
+	state->expires_at_ms = entry.expires_at_ms;
+	state->value = entry.value;
+	state->value_len = (size_t)entry.value_len;
+	return 0;
+}
+
+/* 0, ENGINE_CORRUPT, -errno. */
+static int look_at(struct draft *draft, const struct engine_bytes *key,
+		   enum look look, struct key_state *state)
+{
+	struct local *local = draft->local;
+	struct digest digest =
+		digest_of(local->store->secret, key->data, key->len);
+	const struct pending_node *node =
+		pending_find(&local->pending, &digest);
+
+	memset(state, 0, sizeof(*state));
+	if (node) {
+		look_pending(draft, node, state);
+		return 0;
+	}
+	return look_stored(draft, key, &digest, look, state);
+}
+
+/* ---- deciding ---- */
+
+static enum decision answer(struct draft *draft, int result)
+{
+	draft->result = result;
+	/* Errors of the request itself depend on nothing. */
+	return draft->depends ? DECIDE_PARK : DECIDE_ANSWER;
+}
+
+static int check_size(const struct draft *draft,
+		      const struct engine_mutation *mutation)
+{
+	if (mutation->key.len == 0 || !mutation->key.data)
+		return -EINVAL;
+	if (mutation->key.len > ENGINE_KEY_MAX)
+		return ENGINE_TOO_LARGE;
+	if (mutation->kind == ENGINE_PUT &&
+	    mutation->value.len > draft->local->value_max)
+		return ENGINE_TOO_LARGE;
+	if ((mutation->kind == ENGINE_INCR || mutation->kind == ENGINE_TOUCH) &&
+	    draft->request->n_mutations != 1)
+		return -EINVAL;
+	return 0;
+}
+
+static int check_write(const struct draft *draft)
+{
+	const struct engine_request *request = draft->request;
+	uint64_t bytes = 0;
+	size_t i;
+
+	if (!request->mutations || request->n_mutations == 0)
+		return -EINVAL;
+	if (request->n_mutations > ENGINE_BATCH_MAX)
+		return ENGINE_TOO_LARGE;
+	for (i = 0; i < request->n_mutations; i++) {
+		const struct engine_mutation *mutation = &request->mutations[i];
+		int result = check_size(draft, mutation);
+
+		if (result != 0)
+			return result;
+		bytes += mutation->key.len + mutation->value.len;
+	}
+	if (request->n_mutations > 1 && bytes > ENGINE_BATCH_BYTES)
+		return ENGINE_TOO_LARGE;
+	return 0;
+}
+
+/* 0: met, or there is none.  ENGINE_CONDITION, ENGINE_CORRUPT, -errno. */
+static int check_condition(struct draft *draft,
+			   const struct engine_mutation *mutation)
+{
+	struct key_state state;
+	int result;
+
+	if (mutation->condition == ENGINE_ALWAYS_DO)
+		return 0;
+	result = look_at(draft, &mutation->key,
+			 mutation->condition == ENGINE_IF_VERSION ? LOOK_VERSION
+								  : LOOK_EXISTS,
+			 &state);
+	if (result != 0)
+		return result;
+	if (mutation->condition == ENGINE_IF_ABSENT)
+		return state.exists ? ENGINE_CONDITION : 0;
+	/* Nobody can know the version of a write that is pending. */
+	if (!state.exists || state.version != mutation->if_version)
+		return ENGINE_CONDITION;
+	return 0;
+}
+
+static int check_conditions(struct draft *draft)
+{
+	struct engine_request *request = draft->request;
+	size_t i;
+
+	for (i = 0; i < request->n_mutations; i++) {
+		int result = check_condition(draft, &request->mutations[i]);
+
+		if (result != 0) {
+			request->failed_index = i;
+			return result;
+		}
+	}
+	return 0;
+}
+
+static void add_op(struct draft *draft, const struct record_op *op)
+{
+	draft->ops[draft->n_ops++] = *op;
+}
+
+static void draft_put(struct draft *draft, size_t i)
+{
+	const struct engine_mutation *mutation = &draft->request->mutations[i];
+	struct record_op op = {
+		.key = mutation->key.data,
+		.key_len = (uint16_t)mutation->key.len,
+		.value = mutation->value.data,
+		.value_len = (uint32_t)mutation->value.len,
+		.expires_at_ms = mutation->expires_at_ms,
+	};
+
+	add_op(draft, &op);
+}
+
+/* A key that is not there needs no tombstone, unless the batch puts it. */
+static int draft_delete(struct draft *draft, size_t i, bool batch_puts)
+{
+	struct engine_mutation *mutation = &draft->request->mutations[i];
+	struct record_op op = {
+		.is_delete = true,
+		.key = mutation->key.data,
+		.key_len = (uint16_t)mutation->key.len,
+	};
+	struct key_state state;
+	int result = look_at(draft, &mutation->key, LOOK_EXISTS, &state);
+
+	/* What is damaged can still be deleted. */
+	if (result == ENGINE_CORRUPT)
+		state.exists = true;
+	else if (result != 0)
+		return result;
+	mutation->existed = state.exists;
+	if (state.exists || batch_puts)
+		add_op(draft, &op);
+	return 0;
+}
+
+static bool has_puts(const struct engine_request *request)
+{
+	size_t i;
+
+	for (i = 0; i < request->n_mutations; i++) {
+		if (request->mutations[i].kind == ENGINE_PUT)
+			return true;
+	}
+	return false;
+}
+
+/* A 64-bit decimal: optional '-', digits, no blanks, no other text. */
+static int parse_number(const uint8_t *text, size_t len, int64_t *number)
+{
+	bool negative = len > 0 && text[0] == '-';
+	uint64_t limit = (uint64_t)INT64_MAX + negative;
+	uint64_t value = 0;
+	size_t i;
+
+	if (len == 0 || len >= NUMBER_TEXT_MAX || len == (size_t)negative)
+		return ENGINE_NOT_INTEGER;
+	for (i = negative; i < len; i++) {
+		unsigned int digit = (unsigned int)text[i] - '0';
+
+		if (digit > 9 || value > (limit - digit) / 10)
+			return ENGINE_NOT_INTEGER;
+		value = value * 10 + digit;
+	}
+	*number = negative ? (int64_t)(0 - value) : (int64_t)value;
+	return 0;
+}
+
+static int draft_incr(struct draft *draft)
+{
+	struct engine_mutation *mutation = &draft->request->mutations[0];
+	struct record_op op = {
+		.key = mutation->key.data,
+		.key_len = (uint16_t)mutation->key.len,
+	};
+	struct key_state state;
+	int64_t number = 0;
+	int result = look_at(draft, &mutation->key, LOOK_VALUE, &state);
+
+	if (result == 0 && state.exists)
+		result = parse_number(state.value, state.value_len, &number);
+	if (result != 0)
+		return result;
+	if (__builtin_add_overflow(number, mutation->by, &number))
+		return ENGINE_OVERFLOW;
+	draft->value = malloc(NUMBER_TEXT_MAX);
+	if (!draft->value)
+		return -ENOMEM;
+	op.value_len = (uint32_t)snprintf((char *)draft->value, NUMBER_TEXT_MAX,
+					  "%" PRId64, number);
+	op.value = draft->value;
+	op.expires_at_ms = state.exists ? state.expires_at_ms : 0;
+	mutation->existed = state.exists;
+	mutation->number = number;
+	add_op(draft, &op);
+	return 0;
+}
+
+static int draft_touch(struct draft *draft)
+{
+	struct engine_mutation *mutation = &draft->request->mutations[0];
+	struct record_op op = {
+		.key = mutation->key.data,
+		.key_len = (uint16_t)mutation->key.len,
+		.expires_at_ms = mutation->expires_at_ms,
+	};
+	struct key_state state;
+	int result = look_at(draft, &mutation->key, LOOK_VALUE, &state);
+
+	if (result != 0)
+		return result;
+	if (!state.exists)
+		return ENGINE_NOT_FOUND;
+	draft->value = malloc(state.value_len ? state.value_len : 1);
+	if (!draft->value)
+		return -ENOMEM;
+	if (state.value_len > 0)
+		memcpy(draft->value, state.value, state.value_len);
+	op.value = draft->value;
+	op.value_len = (uint32_t)state.value_len;
+	mutation->existed = true;
+	add_op(draft, &op);
+	return 0;
+}
+
+static int draft_ops(struct draft *draft)
+{
+	const struct engine_request *request = draft->request;
+	bool batch_puts = has_puts(request);
+	size_t i;
+	int result = 0;
+
+	for (i = 0; result == 0 && i < request->n_mutations; i++) {
+		switch (request->mutations[i].kind) {
+		case ENGINE_PUT:
+			draft_put(draft, i);
+			break;
+		case ENGINE_DELETE:
+			result = draft_delete(draft, i, batch_puts);
+			break;
+		case ENGINE_INCR:
+			result = draft_incr(draft);
+			break;
+		case ENGINE_TOUCH:
+			result = draft_touch(draft);
+			break;
+		}
+	}
+	return result;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+	const struct engine_mutation *left =
+		*(struct engine_mutation *const *)a;
+	const struct engine_mutation *right =
+		*(struct engine_mutation *const *)b;
+	size_t len =
+		left->key.len < right->key.len ? left->key.len : right->key.len;
+	int order = memcmp(left->key.data, right->key.data, len);
+
+	if (order != 0)
+		return order;
+	if (left->key.len != right->key.len)
+		return left->key.len < right->key.len ? -1 : 1;
+	return left < right ? -1 : 1;
+}
+
+/* A key that is named twice in a list of deletes was there once. */
+static int count_once(struct engine_request *request)
+{
+	size_t n = request->n_mutations;
+	struct engine_mutation **sorted;
+	size_t i;
+
+	if (n < 2 || has_puts(request))
+		return 0;
+	sorted = calloc(n, sizeof(struct engine_mutation *));
+	if (!sorted)
+		return -ENOMEM;
+	for (i = 0; i < n; i++)
+		sorted[i] = &request->mutations[i];
+	qsort(sorted, n, sizeof(struct engine_mutation *), compare_keys);
+	for (i = 1; i < n; i++) {
+		const struct engine_bytes *key = &sorted[i - 1]->key;
+
+		if (key->len == sorted[i]->key.len &&
+		    memcmp(key->data, sorted[i]->key.data, key->len) == 0)
+			sorted[i]->existed = false;
+	}
+	free(sorted);
+	return 0;
+}
+
+enum decision draft_decide(struct draft *draft)
+{
+	int result = check_write(draft);
+
+	if (result != 0) {
+		draft->result = result;
+		return DECIDE_ANSWER;
+	}
+	if (draft->local->store->log.read_only) {
+		draft->result = ENGINE_READ_ONLY;
+		return DECIDE_ANSWER;
+	}
+	result = check_conditions(draft);
+	if (result == 0)
+		result = draft_ops(draft);
+	if (result == 0)
+		result = count_once(draft->request);
+	if (result != 0)
+		return answer(draft, result);
+	/* Deletes of nothing. */
+	if (draft->n_ops == 0)
+		return answer(draft, 0);
+	return DECIDE_WRITE;
+}
+
+/* ---- drafts ---- */
+
+int draft_init(struct draft *draft, struct local *local,
+	       struct engine_request *request)
+{
+	size_t n = request->n_mutations;
+
+	memset(draft, 0, sizeof(*draft));
+	if (n > ENGINE_BATCH_MAX)
+		n = 1;
+	draft->local = local;
+	draft->request = request;
+	draft->now_ms = local->store->io->clock_ms(local->store->io);
+	draft->ops = calloc(n + 1, sizeof(*draft->ops));
+	return draft->ops ? 0 : -ENOMEM;
+}
+
+void draft_deinit(struct draft *draft)
+{
+	free(draft->ops);
+	free(draft->value);
+}
