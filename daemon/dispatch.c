@@ -75,9 +75,15 @@ void dispatch_fail(struct request *request, unsigned int code,
 	fail_with(request, &error);
 }
 
+/* A write that was applied but cannot be answered may not seem refused. */
 static void fail_no_memory(struct request *request)
 {
-	dispatch_fail(request, MESSAGE_ERROR_NO_MEMORY, "%s",
+	if (request->state == REQUEST_DONE && request->kind == REQUEST_WRITE)
+		dispatch_fail(request, MESSAGE_ERROR_UNKNOWN_OUTCOME,
+			      "applied, but there was no memory for the "
+			      "reply");
+	else
+		dispatch_fail(request, MESSAGE_ERROR_NO_MEMORY, "%s",
 		      results_text(-ENOMEM));
 }
 

@@ -10,7 +10,6 @@ static void tell_state(enum engine_state state, const char *text)
 		return;
 	}
 	systemd_status(text);
-	logging_text(LOGGING_WARNING, text);
 }
 
 void monitor_look(struct monitor *monitor, struct engine *engine)
@@ -24,8 +23,6 @@ void monitor_look(struct monitor *monitor, struct engine *engine)
 	state = engine_state(engine, &text);
 	if (monitor->told && state == monitor->state)
 		return;
-	if (monitor->told && state == ENGINE_STATE_OK)
-		logging_write(LOGGING_NOTICE, "the store is in order again");
 	tell_state(state, text ? text : "");
 	monitor->state = state;
 	monitor->told = true;

@@ -1,6 +1,6 @@
 /*
- * monitor: the engine's events and changes of its state, told to the log and
- * to systemd.
+ * monitor: the engine's events, told to the log, and changes of its state,
+ * told to systemd (the engine leaves an event of them too).
  */
 #ifndef GETME_DAEMON_MONITOR_H
 #define GETME_DAEMON_MONITOR_H
