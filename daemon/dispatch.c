@@ -84,7 +84,7 @@ static void fail_no_memory(struct request *request)
 			      "reply");
 	else
 		dispatch_fail(request, MESSAGE_ERROR_NO_MEMORY, "%s",
-		      results_text(-ENOMEM));
+			      results_text(-ENOMEM));
 }
 
 static void encode(struct request *request, const struct message_reply *reply)

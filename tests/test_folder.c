@@ -54,10 +54,10 @@ static bool exists(const char *path)
 static void expect_look(const char *name, bool manifest, bool segments,
 			bool foreign)
 {
-	char path[300] = "/d/";
+	char path[PATH_LEN_MAX];
 	struct folder_view view;
 
-	strcat(path, name);
+	assert_int_equal(path_join(path, "/d", name), 0);
 	assert_int_equal(io->mkdir(io, "/d"), 0);
 	touch(path);
 	assert_int_equal(folder_look(io, "/d", &view), 0);

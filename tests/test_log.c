@@ -205,9 +205,11 @@ static void expect_tail(const struct segment *segment, uint32_t n_entries,
 
 static void test_a_group_is_written_with_one_call(void **state)
 {
+	struct record *batch = new_batch(3, 20);
+	struct record *removal = new_delete("a");
+	struct record *put = new_put("a", 10);
 	struct log_record *first =
-		group(new_put("a", 10), new_batch(3, 20), new_delete("a"),
-		      new_put("b", 0), NULL);
+		group(put, batch, removal, new_put("b", 0), NULL);
 	uint64_t n_writes;
 
 	(void)state;
@@ -218,9 +220,9 @@ static void test_a_group_is_written_with_one_call(void **state)
 	for (struct log_record *at = first; at; at = at->next)
 		assert_int_equal(at->result, 0);
 	/* 1; 2; head 3 and members 4 to 6; 7; 8 */
-	assert_true(first->first_sequence == 2);
-	assert_true(first->next->first_sequence == 3);
-	assert_true(first->next->next->first_sequence == 7);
+	assert_true(put->log.first_sequence == 2);
+	assert_true(batch->log.first_sequence == 3);
+	assert_true(removal->log.first_sequence == 7);
 	assert_true(store_log.next_sequence == 9);
 	assert_true(store_log.last_sequence == 8);
 	assert_false(log_is_dirty(&store_log));

@@ -789,6 +789,26 @@ static void test_a_gap_in_the_sequence_ends_the_log(void **state)
 	expect_quarantined(FIRST, end);
 }
 
+/* Some file systems cannot: there a segment grows with what is written. */
+static void test_where_nothing_can_be_allocated_ahead(void **state)
+{
+	const struct simfs_fault fault = { .calls = 1u << SIMFS_ALLOCATE,
+					   .nth = 1,
+					   .from_then = true,
+					   .error = EOPNOTSUPP };
+	struct kit_place last;
+
+	(void)state;
+	simfs_set_fault(fs, &fault);
+	first_run();
+	second_run();
+	assert_true(simfs_n_faults(fs) > 0);
+	last = kit_find(io, DIR, SECOND_ID, "last");
+	assert_true(file_len(SECOND) == last.off + last.len);
+	kit_cut(io, DIR, SECOND, last.off + last.len - 3);
+	expect_torn(&last, true);
+}
+
 /* A full disk must not keep the store from starting. */
 static void
 test_no_room_for_the_quarantine_is_no_reason_not_to_start(void **state)
@@ -1657,6 +1677,7 @@ int main(void)
 		recovery_test(
 			test_a_batch_torn_at_every_byte_is_whole_or_not_there),
 		recovery_test(test_a_gap_in_the_sequence_ends_the_log),
+		recovery_test(test_where_nothing_can_be_allocated_ahead),
 		recovery_test(
 			test_no_room_for_the_quarantine_is_no_reason_not_to_start),
 		recovery_test(test_a_damaged_header_below_the_mark_is_skipped),

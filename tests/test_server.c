@@ -154,8 +154,10 @@ static pid_t ping_as_nobody(void)
 		struct client client;
 		bool served;
 
-		if (setgid(NOBODY) < 0 || setuid(NOBODY) < 0 ||
-		    client_connect(&client, path, NULL) < 0)
+		/* The folders above may be closed to that user. */
+		if (chdir(dir) < 0 || setgid(NOBODY) < 0 ||
+		    setuid(NOBODY) < 0 ||
+		    client_connect(&client, strrchr(path, '/') + 1, NULL) < 0)
 			_exit(2);
 		served = client_wait_code(
 				 &client,

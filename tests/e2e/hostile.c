@@ -273,7 +273,8 @@ static int good(const char *path)
 
 	options.socket = path;
 	options.timeout_ms = GOOD_TIMEOUT_MS;
-	if (getme_open(&options, &handle, NULL, 0) != 0)
+	if (getme_open(&options, &handle, NULL, 0) != 0 ||
+	    getme_ping(handle) != 0)
 		die("open");
 	puts("ready");
 	fflush(stdout);

@@ -171,6 +171,31 @@ test_failed_sync() {
 	check 'and stops in order' [ "$status" -eq 0 ]
 }
 
+put_arrived() {
+	[ "$(stat_row requests_put_total)" -ge 1 ]
+}
+
+test_slow_sync() {
+	local writer
+
+	store=$dir/slow
+	start
+	inject fdatasync:delay_enter=1000000 || return
+	"$ctl" put accepted 1 &
+	writer=$!
+	await 20 put_arrived
+	stop
+	check 'SIGTERM while a sync is slow: exit 0' [ "$status" -eq 0 ]
+	wait "$writer"
+	status=$?
+	check 'and what was accepted is answered' [ "$status" -eq 0 ]
+	wait "$tracer"
+	start
+	try "$ctl" get accepted
+	judge 'and stored' 0 1 ''
+	stop
+}
+
 # failed_write ERRNO PATTERN
 failed_write() {
 	store=$dir/write-$1
@@ -212,6 +237,7 @@ head -c 50000 /dev/urandom >value
 test_file_size
 if can_trace; then
 	test_failed_sync
+	test_slow_sync
 	failed_write ENOSPC full
 	failed_write EIO ''
 else

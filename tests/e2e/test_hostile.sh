@@ -15,6 +15,7 @@ begin() {
 	local name=$1
 
 	shift
+	rm -f "$name.out"
 	mkfifo "$name.in"
 	"$hostile" "$1" "$socket" "${@:2}" <"$name.in" >"$name.out" \
 		2>"$name.err" &
@@ -22,7 +23,7 @@ begin() {
 	others+=($!)
 	exec {input}>"$name.in"
 	eval "${name}_in=$input"
-	check "$name: begins" await 60 grep -q ready "$name.out"
+	check "$name: begins" await 60 grep -qs ready "$name.out"
 }
 
 # end NAME: sets $status.

@@ -203,7 +203,7 @@ test_deaf_peer() {
 	"$helpers/hostile" deaf "$socket" 3 large <deaf.in >deaf.out &
 	others+=($!)
 	exec 9>deaf.in
-	check 'peers that never read are there' await 20 grep -q ready deaf.out
+	check 'peers that never read are there' await 20 grep -qs ready deaf.out
 	stop
 	check 'SIGTERM: exit 0 though they do not take their replies' \
 		[ "$status" -eq 0 ]
