@@ -9,7 +9,7 @@ SONAME = libgetme-client.so.0
 
 # common/, the storage engine.
 COMMON = units path io lock checksum digest entry segment segments hint \
-	manifest index lookup view recovery log pending store upkeep engine \
+	manifest index index_load index_memory index_scan lookup view recovery log pending store upkeep engine \
 	engine_local events folder tail
 
 # proto/, the wire.
@@ -33,7 +33,7 @@ GETMECTL = ctl_base64 ctl_batch ctl_command ctl_exit ctl_export \
 
 # tests/: what several tests share; then programs, one a word.
 SUPPORT = client_fixture daemon_rig fake_engine fake_server fake_store \
-	message_equal msgpack_text segment_maker tempdir
+	message_equal msgpack_text segment_maker tempdir writer_model
 TESTS = test_buffer test_checksum test_client_batch test_client_connect \
 	test_client_fork test_client_loss test_client_many test_client_memory \
 	test_client_ops test_client_option_struct test_client_pipeline \
@@ -60,13 +60,16 @@ FUZZ = fuzz_client fuzz_connection fuzz_entry fuzz_hint fuzz_manifest \
 
 # tests/bench/: one module each, bench_MODULE; `make microbench` runs them.
 # What is named otherwise helps the scripts there.
-BENCH = bench_index bench_message load
+BENCH = bench_index bench_message bench_restart load
 
 # tests/e2e/: the real programs.  What is named test_ is run (of these,
 # E2E_ALONE with nothing beside it, since it measures time), the rest helps;
 # a word without .sh is built from C.
-E2E = test_getmectl.sh
-E2E_ALONE =
+E2E = hostile kill_oracle manifest_version notify put_rate records \
+	test_activation.sh test_bad_input.sh test_full_disk.sh \
+	test_getmectl.sh test_hostile.sh test_kill.sh test_real_data.sh \
+	test_start.sh wire
+E2E_ALONE = test_rates.sh
 
 # Tests that are built and run with ThreadSanitizer too.
 TSAN_TESTS = test_engine test_index test_upkeep test_view

@@ -85,15 +85,27 @@ static bool parent_of(const char *path, char parent[PATH_LEN_MAX])
 	return strcmp(parent, path) != 0;
 }
 
+/*
+ * A folder that is there may have been made by a process that was killed
+ * before it synced the name.  Whose parent we may not read we did not make.
+ */
+static int sync_name(struct io *io, const char *parent)
+{
+	int result = io->sync_dir(io, parent);
+
+	return result == -EACCES || result == -EPERM ? 0 : result;
+}
+
 int folder_make(struct io *io, const char *dir, unsigned int *made)
 {
 	char parent[PATH_LEN_MAX];
+	bool has_parent = parent_of(dir, parent);
 	int result = io->mkdir(io, dir);
 
 	*made = 0;
 	if (result == -EEXIST)
-		return 0;
-	if (!parent_of(dir, parent))
+		return has_parent ? sync_name(io, parent) : 0;
+	if (!has_parent)
 		return result;
 	if (result == -ENOENT) {
 		result = folder_make(io, parent, made);

@@ -136,13 +136,12 @@ void simtree_add_change(struct simfs *fs, struct simnode *node,
 	simchange_apply(change, &node->seen, 0, len);
 }
 
-/* The part FROM to TO of a change, as a change of its own. */
+/* The part FROM to TO of a change; the reference to the node is as it was. */
 static struct simchange part_of(const struct simchange *change, uint64_t from,
 				uint64_t to)
 {
 	struct simchange part = *change;
 
-	simnode_get(part.node);
 	part.off = from;
 	part.len = to - from;
 	if (change->data) {
@@ -176,10 +175,11 @@ static void cover_lost(struct simfs *fs, const struct simchange *done)
 			memmove(&fs->changes[i + 2], &fs->changes[i + 1],
 				(fs->n_changes - i - 1) * sizeof(lost));
 			fs->changes[i + 1] = part_of(&lost, to, end);
+			simnode_get(lost.node);
 			fs->n_changes++;
 			i++;
 		}
-		change_deinit(&lost);
+		free(lost.data);
 	}
 }
 

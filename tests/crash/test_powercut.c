@@ -290,13 +290,13 @@ static void add_workloads(struct workloads *list, const char *prefix,
 	if (n_steps == N_STEPS_MAX)
 		return;
 	for (const char *letter = letters; *letter; letter++) {
-		for (char digit = '1'; digit <= '3'; digit++) {
+		for (int digit = '1'; digit <= '3'; digit++) {
 			bool is_write = workload_is_write(*letter);
 
 			if (!is_write && digit > '1')
 				continue;
 			step[0] = *letter;
-			step[1] = is_write ? digit : '\0';
+			step[1] = is_write ? (char)digit : '\0';
 			snprintf(longer, sizeof(longer), "%s%s", prefix, step);
 			add_workloads(list, longer, n_steps + 1);
 		}
