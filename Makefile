@@ -9,8 +9,9 @@ SONAME = libgetme-client.so.0
 
 # common/, the storage engine.
 COMMON = units path io lock checksum digest entry segment segments hint \
-	manifest index index_load index_memory index_scan lookup view recovery log pending store upkeep engine \
-	engine_local events folder tail
+	manifest index index_load index_memory index_scan lookup view \
+	recovery log pending store upkeep engine engine_local events folder \
+	tail
 
 # proto/, the wire.
 PROTO = buffer frame message message_check message_decode message_encode \
@@ -72,7 +73,7 @@ E2E = hostile kill_oracle manifest_version notify put_rate records \
 E2E_ALONE = test_rates.sh
 
 # Tests that are built and run with ThreadSanitizer too.
-TSAN_TESTS = test_engine test_index test_upkeep test_view
+TSAN_TESTS = test_engine test_lookup test_upkeep test_view
 
 # man/; and systemd/, whose folders user/, sysusers.d/ and tmpfiles.d/ tell
 # where a file goes.

@@ -70,7 +70,7 @@ static uint64_t overflow_needed(const struct index *index, uint64_t bucket,
 	uint64_t n = 0;
 
 	for (; index_chain_at_slot(index, &spot); spot.i++)
-		n += !!(index_slot_lo(spot.node.slots[spot.i], bucket) & bit);
+		n += !!(index_chain_lo(&spot) & bit);
 	if (n <= INDEX_PRIMARY_SLOTS)
 		return 0;
 	return (n - INDEX_PRIMARY_SLOTS + INDEX_OVERFLOW_SLOTS - 1) /
@@ -85,9 +85,7 @@ static void share(struct index *index, uint64_t from, uint64_t to, uint64_t bit)
 	struct index_spot move = index_chain_first(index, to);
 
 	for (; index_chain_at_slot(index, &spot); spot.i++) {
-		uint64_t lo = index_slot_lo(spot.node.slots[spot.i], from);
-
-		if (lo & bit) {
+		if (index_chain_lo(&spot) & bit) {
 			index_chain_make_slot(index, &move);
 			index_chain_copy(&move, &spot);
 			move.i++;
@@ -218,8 +216,7 @@ int index_reserve(struct index *index, const struct digest *digests, size_t n,
 
 	for (size_t i = 0; !rc && i < n; i++)
 		rc = index_memory_populate_bucket(
-			index,
-			index_bucket_of(digests[i].lo, index->n_buckets));
+			index, index_chain_bucket(index, &digests[i]));
 	if (!rc)
 		rc = index_memory_prepare_overflow(index, n + n_pending);
 	if (!rc)
@@ -237,8 +234,8 @@ void index_begin(struct index *index, const struct digest *digests, size_t n)
 		if (i + PREFETCH_AHEAD < n)
 			lookup_prefetch(&index->map,
 					&digests[i + PREFETCH_AHEAD]);
-		bucket = primary_at(index, index_bucket_of(digests[i].lo,
-							   index->n_buckets));
+		bucket = primary_at(index,
+				    index_chain_bucket(index, &digests[i]));
 		if (bucket->version & 1)
 			continue; /* shared with another key of the batch */
 		make_odd(bucket);
@@ -261,36 +258,35 @@ void index_end(struct index *index)
 
 /* ---- keys ---- */
 
-static void replace(const struct index *index, uint64_t bucket,
-		    const struct index_spot *spot, const struct digest *digest,
+static void replace(const struct index *index, const struct index_spot *spot,
+		    const struct digest *digest,
 		    const struct index_place *place)
 {
-	begin_one(index, bucket);
+	begin_one(index, spot->bucket);
 	index_chain_set(spot, digest->hi, index_slot_pack(digest->lo, place),
 			0);
-	end_one(index, bucket);
+	end_one(index, spot->bucket);
 }
 
 int index_put(struct index *index, const struct digest *digest,
 	      const struct index_place *place, struct index_place *old)
 {
-	uint64_t bucket = index_chain_bucket(index, digest);
 	struct index_spot spot;
 	int rc;
 
 	assert(!(place->flags & INDEX_TOMBSTONE));
-	if (index_chain_find(index, digest, bucket, &spot)) {
+	if (index_chain_find(index, digest, &spot)) {
 		*old = index_chain_place(&spot);
-		replace(index, bucket, &spot, digest, place);
+		replace(index, &spot, digest, place);
 		index->n_promised -= index->n_promised > 0;
 		return INDEX_REPLACED;
 	}
-	rc = index_chain_prepare(index, bucket);
+	rc = index_chain_prepare(index, &spot);
 	if (rc)
 		return rc;
-	begin_one(index, bucket);
+	begin_one(index, spot.bucket);
 	index_chain_insert(index, &spot, digest, place, 0);
-	end_one(index, bucket);
+	end_one(index, spot.bucket);
 	index->n_promised -= index->n_promised > 0;
 	if (index->in_batch)
 		index->n_inserted++;
@@ -300,10 +296,9 @@ int index_put(struct index *index, const struct digest *digest,
 }
 
 /* Fills the hole at SPOT with the chain's last slot. */
-static void take_out(struct index *index, uint64_t bucket,
-		     const struct index_spot *spot)
+static void take_out(struct index *index, const struct index_spot *spot)
 {
-	struct index_spot last = index_chain_first(index, bucket);
+	struct index_spot last = index_chain_first(index, spot->bucket);
 	struct index_node before = last.node;
 	struct index_node ahead = last.node;
 
@@ -324,15 +319,14 @@ static void take_out(struct index *index, uint64_t bucket,
 int index_remove(struct index *index, const struct digest *digest,
 		 struct index_place *old)
 {
-	uint64_t bucket = index_chain_bucket(index, digest);
 	struct index_spot spot;
 
-	if (!index_chain_find(index, digest, bucket, &spot))
+	if (!index_chain_find(index, digest, &spot))
 		return INDEX_NOT_FOUND;
 	*old = index_chain_place(&spot);
-	begin_one(index, bucket);
-	take_out(index, bucket, &spot);
-	end_one(index, bucket);
+	begin_one(index, spot.bucket);
+	take_out(index, &spot);
+	end_one(index, spot.bucket);
 	return 0;
 }
 
@@ -351,9 +345,7 @@ int index_remove_if(struct index *index, const struct digest *digest,
 	struct index_place old;
 	struct index_spot spot;
 
-	if (!index_chain_find(index, digest, index_chain_bucket(index, digest),
-			      &spot) ||
-	    !holds(&spot, from))
+	if (!index_chain_find(index, digest, &spot) || !holds(&spot, from))
 		return INDEX_NOT_FOUND;
 	return index_remove(index, digest, &old);
 }
@@ -361,14 +353,12 @@ int index_remove_if(struct index *index, const struct digest *digest,
 int index_move(struct index *index, const struct digest *digest,
 	       const struct index_place *from, const struct index_place *to)
 {
-	uint64_t bucket = index_chain_bucket(index, digest);
 	struct index_spot spot;
 
 	assert(!(to->flags & INDEX_TOMBSTONE));
-	if (!index_chain_find(index, digest, bucket, &spot) ||
-	    !holds(&spot, from))
+	if (!index_chain_find(index, digest, &spot) || !holds(&spot, from))
 		return INDEX_NOT_FOUND;
-	replace(index, bucket, &spot, digest, to);
+	replace(index, &spot, digest, to);
 	return 0;
 }
 
@@ -377,8 +367,7 @@ int index_get(const struct index *index, const struct digest *digest,
 {
 	struct index_spot spot;
 
-	if (!index_chain_find(index, digest, index_chain_bucket(index, digest),
-			      &spot))
+	if (!index_chain_find(index, digest, &spot))
 		return INDEX_NOT_FOUND;
 	*place = index_chain_place(&spot);
 	return 0;
@@ -406,28 +395,4 @@ void index_stats(const struct index *index, struct index_stats *stats)
 		.n_postponed = index->n_postponed,
 		.sealed = index->sealed,
 	};
-}
-
-const struct lookup_map *index_map(const struct index *index)
-{
-	return &index->map;
-}
-
-struct index_header *index_header(struct index *index)
-{
-	return index->header;
-}
-
-int index_header_fd(const struct index *index)
-{
-	return index->header_fd;
-}
-
-int index_chunk_fd(const struct index *index, enum index_family family,
-		   unsigned chunk)
-{
-	if ((unsigned)family >= INDEX_N_FAMILIES ||
-	    chunk >= index->families[family].n_chunks)
-		return -ENOENT;
-	return index->families[family].fds[chunk];
 }

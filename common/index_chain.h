@@ -38,6 +38,7 @@ struct index_node {
 };
 
 struct index_spot {
+	uint64_t bucket; /* whose chain it is */
 	struct index_node node;
 	unsigned i;
 	uint64_t n_before; /* slots before it, when it is behind the last */
@@ -126,8 +127,9 @@ static inline void index_chain_cut(struct index *index, struct index_node *node)
 static inline struct index_spot index_chain_first(const struct index *index,
 						  uint64_t bucket)
 {
-	struct index_spot spot = { .node = index_chain_primary(index, bucket) };
+	struct index_spot spot = { .bucket = bucket };
 
+	spot.node = index_chain_primary(index, bucket);
 	return spot;
 }
 
@@ -147,6 +149,12 @@ static inline struct index_place
 index_chain_place(const struct index_spot *spot)
 {
 	return index_slot_place(spot->node.slots[spot->i]);
+}
+
+/* lo of the digest at SPOT. */
+static inline uint64_t index_chain_lo(const struct index_spot *spot)
+{
+	return index_slot_lo(spot->node.slots[spot->i], spot->bucket);
 }
 
 static inline void index_chain_set(const struct index_spot *spot, uint32_t tag,
@@ -189,18 +197,19 @@ static inline void index_chain_end(struct index *index, struct index_spot *spot)
 
 /* ---- keys ---- */
 
-/* The bucket in which a key is, or would be. */
+/* The bucket in which a key is, or is to be. */
 static inline uint64_t index_chain_bucket(const struct index *index,
 					  const struct digest *digest)
 {
 	return index_bucket_of(digest->lo, index->n_buckets);
 }
 
-/* False: SPOT is the place behind the chain's last slot. */
+/* True: SPOT is the key's.  False: the place behind its chain's last slot. */
 static inline bool index_chain_find(const struct index *index,
 				    const struct digest *digest,
-				    uint64_t bucket, struct index_spot *spot)
+				    struct index_spot *spot)
 {
+	uint64_t bucket = index_chain_bucket(index, digest);
 	struct index_node *node = &spot->node;
 
 	*spot = index_chain_first(index, bucket);
@@ -219,16 +228,19 @@ static inline bool index_chain_find(const struct index *index,
 	return false;
 }
 
-/* Memory for one more slot in BUCKET; a promised one finds it there. */
-static inline int index_chain_prepare(struct index *index, uint64_t bucket)
+/* Memory for one more slot at SPOT; a promised one finds it there. */
+static inline int index_chain_prepare(struct index *index,
+				      const struct index_spot *spot)
 {
-	int rc = index_memory_populate_bucket(index, bucket);
+	int rc = index_memory_populate_bucket(index, spot->bucket);
 
 	return rc ? rc : index_memory_prepare_overflow(index, 1);
 }
 
-/* Adds a key at SPOT, where index_chain_find ended; a tombstone is counted
- * by the caller, before. */
+/*
+ * Adds a key at SPOT, where index_chain_find did not find it.  A tombstone
+ * was counted by the caller before.
+ */
 static inline void index_chain_insert(struct index *index,
 				      struct index_spot *spot,
 				      const struct digest *digest,

@@ -2,7 +2,7 @@
  * index_internal: what an index is made of, for index*.c only.
  *
  *	index.c		the writer: batches, put, remove, move, splits
- *	index_memory.c	chunks and their pages; overflow buckets
+ *	index_memory.c	chunks and their pages; overflow buckets; descriptors
  *	index_load.c	loading, presizing, building it again
  *	index_scan.c	scanning
  *	index_chain.h	buckets, chains, slots: what all of them walk on
@@ -12,7 +12,7 @@
  *     of those in the first 16 MiB only the ones that index_memory_has()
  *     are pages.  A bucket that is none is empty, and is not even read.
  *  2. There are n_promised overflow buckets ready, or more: a put takes one
- *     at most, a split none of them.
+ *     at most, a split leaves them.
  *  3. n_slots counts keys and tombstones; without loading there are no
  *     tombstones and no sequences.
  *  4. Outside a batch every bucket's version is even and open is empty.
@@ -103,7 +103,7 @@ static inline void index_store64(uint64_t *word, uint64_t value)
 /*
  * Splits N_SPLITS_MAX buckets at most, while the table is full.  Not inside
  * a batch.  A split that finds no memory is no error: chains grow meanwhile,
- * and it is tried again after some more insertions.
+ * and it is tried again some insertions later.
  */
 void index_grow(struct index *index, size_t n_splits_max);
 

@@ -55,6 +55,7 @@ static void load_over(struct index *index, const struct index_spot *spot,
 	struct index_place old = index_chain_place(spot);
 	uint64_t n_keys;
 
+	assert(spot->node.sequences);
 	result->other = old;
 	result->other_sequence = spot->node.sequences[spot->i];
 	if (result->other_sequence >= sequence) {
@@ -75,16 +76,15 @@ int index_load_put(struct index *index, const struct digest *digest,
 		   const struct index_place *place, uint64_t sequence,
 		   struct index_load_result *result)
 {
-	uint64_t bucket = index_chain_bucket(index, digest);
 	struct index_spot spot;
 	int rc;
 
 	assert(index->loading);
-	if (index_chain_find(index, digest, bucket, &spot)) {
+	if (index_chain_find(index, digest, &spot)) {
 		load_over(index, &spot, digest, place, sequence, result);
 		return 0;
 	}
-	rc = index_chain_prepare(index, bucket);
+	rc = index_chain_prepare(index, &spot);
 	if (rc)
 		return rc;
 	index->n_tombstones += !!(place->flags & INDEX_TOMBSTONE);
@@ -118,7 +118,7 @@ static int copy_chain(const struct index *index, uint64_t bucket,
 
 	for (; index_chain_at_slot(index, &spot); spot.i++) {
 		struct digest digest = {
-			.lo = index_slot_lo(spot.node.slots[spot.i], bucket),
+			.lo = index_chain_lo(&spot),
 			.hi = spot.node.tags[spot.i],
 		};
 		struct index_place place = index_chain_place(&spot);

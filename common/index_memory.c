@@ -174,7 +174,6 @@ static int add_chunk(struct index *index, enum index_family f)
 	return rc;
 }
 
-/* Makes the first END bytes of a family exist. */
 int index_memory_populate(struct index *index, enum index_family f,
 			  uint64_t end)
 {
@@ -208,9 +207,8 @@ int index_memory_populate_page(struct index *index, uint64_t page)
 {
 	uint64_t off;
 	unsigned chunk = index_chunk_of(page * INDEX_PAGE_LEN, &off);
-	int rc =
-		populate_range(index, index->families[INDEX_PRIMARY].fds[chunk],
-			       off, INDEX_PAGE_LEN);
+	int fd = index->families[INDEX_PRIMARY].fds[chunk];
+	int rc = populate_range(index, fd, off, INDEX_PAGE_LEN);
 
 	if (!rc)
 		index->first_pages[page / 64] |= UINT64_C(1) << page % 64;
@@ -319,4 +317,30 @@ void index_memory_deinit(struct index *index)
 		munmap(index->header, INDEX_HEADER_LEN);
 		close(index->header_fd);
 	}
+}
+
+/* ---- what readers are given ---- */
+
+const struct lookup_map *index_map(const struct index *index)
+{
+	return &index->map;
+}
+
+struct index_header *index_header(struct index *index)
+{
+	return index->header;
+}
+
+int index_header_fd(const struct index *index)
+{
+	return index->header_fd;
+}
+
+int index_chunk_fd(const struct index *index, enum index_family family,
+		   unsigned chunk)
+{
+	if ((unsigned)family >= INDEX_N_FAMILIES ||
+	    chunk >= index->families[family].n_chunks)
+		return -ENOENT;
+	return index->families[family].fds[chunk];
 }

@@ -49,9 +49,9 @@ static struct scan_run run_at(const struct index *index, uint64_t cursor)
 	return run;
 }
 
-static uint64_t position_at(const struct index_spot *spot, uint64_t bucket)
+static uint64_t position_at(const struct index_spot *spot)
 {
-	return scan_position(index_slot_lo(spot->node.slots[spot->i], bucket));
+	return scan_position(index_chain_lo(spot));
 }
 
 /* Emits what lies in RUN, up to MAX items; returns how many there are. */
@@ -64,13 +64,12 @@ static size_t emit_run(const struct index *index, const struct scan_run *run,
 	if (!index_memory_has(index, run->bucket))
 		return 0;
 	for (; index_chain_at_slot(index, &spot); spot.i++) {
-		uint64_t position = position_at(&spot, run->bucket);
+		uint64_t position = position_at(&spot);
 
 		if (position < run->begin || position >= run->end)
 			continue;
 		if (n < max) {
-			items[n].digest.lo = index_slot_lo(
-				spot.node.slots[spot.i], run->bucket);
+			items[n].digest.lo = index_chain_lo(&spot);
 			items[n].digest.hi = spot.node.tags[spot.i];
 			items[n].place = index_chain_place(&spot);
 		}
@@ -87,7 +86,7 @@ static uint64_t first_position(const struct index *index,
 	uint64_t first = run->end;
 
 	for (; index_chain_at_slot(index, &spot); spot.i++) {
-		uint64_t position = position_at(&spot, run->bucket);
+		uint64_t position = position_at(&spot);
 
 		if (position >= run->begin && position < first)
 			first = position;

@@ -8,7 +8,7 @@
  *	pid 4711 open           in use, or its owner was killed
  *	pid 4711 sync-failed    a sync failed: what the file system shows may
  *	                        not be on the disk (the next start copies the
- *	                        unsynced tail instead of trusting a new sync)
+ *	                        unsynced tail even if there is hardly room)
  *	pid 4711 closed         closed cleanly
  *
  * The text lives in the page cache; it need not survive a power cut, after

@@ -547,58 +547,94 @@ static int note_copy(struct recovery *out, const struct tail *tail,
 	return segments_add(out->segments, copy);
 }
 
-/*
- * After a failed sync the kernel may show pages that are not on the disk and
- * that no sync will write: what was not known to be synced is written anew.
- */
-static int copy_unsynced(struct run *run, struct tail *tail,
-			 struct segment **out_copy)
+static void unlink_name(struct recovery *out, const char *name)
+{
+	char path[PATH_LEN_MAX];
+
+	if (path_join(path, out->dir, name) == 0)
+		out->io->unlink(out->io, path);
+}
+
+static void drop_copy(struct recovery *out, struct segment *copy)
+{
+	char name[SEGMENT_NAME_MAX];
+
+	segment_name(copy->id, name);
+	unlink_name(out, name);
+	segment_free(out->io, copy);
+}
+
+static int make_copy(struct run *run, const struct tail *tail,
+		     struct segment **made)
 {
 	struct recovery *out = run->out;
 	struct segment *copy;
-	uint32_t id;
+	uint32_t id =
+		segments_next_id(out->segments, out->manifest.next_segment);
+	int result;
+
+	result = segment_create(out->io, out->dir, out->manifest.store_id, id,
+				SEGMENT_HEADER_LEN + tail->end - tail->mark,
+				&copy);
+	if (result < 0)
+		return result;
+	result = copy_entries(out, tail, copy);
+	if (result < 0) {
+		drop_copy(out, copy);
+		return result;
+	}
+	result = note_copy(out, tail, copy);
+	if (result < 0) {
+		segment_free(out->io, copy);
+		return result;
+	}
+	*made = copy;
+	return 0;
+}
+
+/*
+ * After a failed sync the kernel may show pages that are not on the disk and
+ * that no later sync will write.  Whether a sync failed just before the last
+ * run was killed nobody can tell, so what was not known to be synced is
+ * always written anew.  On a full disk a sync has to do, unless the last run
+ * noted that its own had failed.
+ */
+static int copy_unsynced(struct run *run, struct tail *tail,
+			 struct segment **copy)
+{
 	int result;
 
 	if (tail->mark < tail->segment->header_len)
 		tail->mark = tail->segment->header_len;
 	if (tail->mark >= tail->end)
 		return 0;
-	id = segments_next_id(out->segments, out->manifest.next_segment);
-	result = segment_create(out->io, out->dir, out->manifest.store_id, id,
-				SEGMENT_HEADER_LEN + tail->end - tail->mark,
-				&copy);
+	result = make_copy(run, tail, copy);
+	if (io_is_full(result) && !run->out->sync_failed)
+		return 0;
 	if (result < 0)
-		return fail_errno(run, result, "cannot copy", id);
-	result = copy_entries(out, tail, copy);
-	if (result == 0)
-		result = note_copy(out, tail, copy);
-	if (result < 0) {
-		segment_free(out->io, copy);
-		return fail_errno(run, result, "cannot copy", id);
-	}
+		return fail(run, result,
+			    "%s: cannot copy what the last run had not "
+			    "synced: %s",
+			    run->out->dir, strerror(-result));
 	tail->end = tail->mark;
-	*out_copy = copy;
 	return 0;
 }
 
-/* Seals a tail in the manifest (in memory) and makes it durable. */
-static int settle_tail(struct run *run, struct tail *tail)
+/* The original of a copy that took everything. */
+static void replace_original(struct recovery *out, struct tail *tail,
+			     struct manifest_segment *row)
 {
-	struct recovery *out = run->out;
-	struct segment *segment = tail->segment;
-	struct segment *copy = NULL;
-	struct manifest_segment *row;
-	int result;
+	row->state = MANIFEST_REPLACED;
+	segments_remove(out->segments, tail->segment);
+	segment_free(out->io, tail->segment);
+	tail->segment = NULL;
+}
 
-	result = quarantine_tail(run, tail);
-	if (result == 0 && out->sync_failed)
-		result = copy_unsynced(run, tail, &copy);
-	if (result != 0)
-		return result;
-	result = out->io->sync(out->io, segment->fd);
-	if (result < 0)
-		return fail_errno(run, result, "cannot sync", segment->id);
-	row = manifest_find(&out->manifest, segment->id);
+static void seal_original(struct recovery *out, const struct tail *tail,
+			  struct manifest_segment *row, bool trim)
+{
+	struct segment *segment = tail->segment;
+
 	row->state = MANIFEST_SEALED;
 	row->len = tail->end;
 	row->last_sequence = tail->last_sequence;
@@ -607,11 +643,35 @@ static int settle_tail(struct run *run, struct tail *tail)
 	segment->first_sequence = tail->first_sequence;
 	segment->last_sequence = tail->last_sequence;
 	segment->sealed = true;
-	/* What was copied must stay until a manifest lists the copy. */
-	if (!tail->stopped && !copy)
+	if (trim)
 		segment_trim(out->io, segment);
+}
+
+/* Seals a tail in the manifest (in memory) and makes it durable. */
+static int settle_tail(struct run *run, struct tail *tail)
+{
+	struct recovery *out = run->out;
+	struct segment *copy = NULL;
+	struct manifest_segment *row;
+	uint32_t id = tail->segment->id;
+	int result;
+
+	result = quarantine_tail(run, tail);
+	if (result == 0)
+		result = copy_unsynced(run, tail, &copy);
+	if (result != 0)
+		return result;
+	result = out->io->sync(out->io, tail->segment->fd);
+	if (result < 0)
+		return fail_errno(run, result, "cannot sync", id);
 	if (tail->last_sequence >= out->manifest.next_sequence)
 		out->manifest.next_sequence = tail->last_sequence + 1;
+	row = manifest_find(&out->manifest, id);
+	if (copy && tail->end == tail->segment->header_len)
+		replace_original(out, tail, row);
+	else
+		/* What was copied stays until a manifest lists the copy. */
+		seal_original(out, tail, row, !tail->stopped && !copy);
 	if (!copy)
 		return 0;
 	result = scan_sealed(out, copy);
@@ -695,7 +755,7 @@ static int settle_tails(struct run *run)
 			result = settle_empty(run, tail);
 		} else {
 			result = settle_tail(run, tail);
-			if (result == 0)
+			if (result == 0 && tail->segment)
 				result = load_tail(run, tail);
 		}
 		if (result != 0)
@@ -724,14 +784,6 @@ static int write_manifest(struct run *run)
 		return fail(run, result, "%s: cannot write the manifest: %s",
 			    out->dir, strerror(-result));
 	return 0;
-}
-
-static void unlink_name(struct recovery *out, const char *name)
-{
-	char path[PATH_LEN_MAX];
-
-	if (path_join(path, out->dir, name) == 0)
-		out->io->unlink(out->io, path);
 }
 
 /* Their rows go too; a manifest that still has them does no harm. */

@@ -7,8 +7,10 @@
  *	1. the open segments are read (common/tail.h), in the order of their
  *	   sequences; the first place that is no good entry ends the log
  *	2. what lies behind it, unless zeros, is copied to quarantine/
- *	3. the recovered tail is synced; if the last run ended in a failed
- *	   sync, its unsynced part is copied to a new segment and that synced
+ *	3. what was not known to be synced is copied to a new segment, which is
+ *	   synced, and the rest is synced too: nothing is shown that only the
+ *	   page cache holds.  (On a full disk the tail is synced where it is,
+ *	   unless the last run noted in LOCK that a sync had failed.)
  *	4. the manifest notes the good lengths: every segment is sealed now, a
  *	   fresh one will be active; sequences go on behind a gap, so that no
  *	   version that may have been seen is given out again
