@@ -183,17 +183,22 @@ static struct store *new_store(const struct store_options *options)
 	return store;
 }
 
-/* A folder that was made for a start that failed goes again. */
-static void undo_folder(const struct store *store, unsigned int made)
+/*
+ * A folder that was made for a start that failed goes again, unless somebody
+ * else has taken it meanwhile.
+ */
+static void undo_folder(const struct store *store, unsigned int made,
+			int result)
 {
 	static const char *const names[] = { "LOCK", "MANIFEST.0",
 					     "MANIFEST.1" };
+	size_t n = store->lock_fd >= 0 ? sizeof(names) / sizeof(names[0]) : 1;
 	char path[PATH_LEN_MAX];
 	size_t i;
 
-	if (made == 0)
+	if (made == 0 || result == -EWOULDBLOCK)
 		return;
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+	for (i = 0; i < n; i++) {
 		if (path_join(path, store->dir, names[i]) == 0)
 			store->io->unlink(store->io, path);
 	}
@@ -242,10 +247,7 @@ int store_open(const struct store_options *options, struct store **out,
 	strcpy(store->dir, options->dir);
 	result = open_steps(store, options, &made, error);
 	if (result != 0) {
-		if (store->lock_fd >= 0)
-			undo_folder(store, made);
-		else
-			folder_unmake(store->io, store->dir, made);
+		undo_folder(store, made, result);
 		release(store);
 		return result;
 	}

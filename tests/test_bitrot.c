@@ -29,6 +29,7 @@ enum {
 	BEHIND = 40,	  /* bytes behind a segment's end that are tried too */
 	SAMPLE_STEP = 17, /* of GETME_CRASH_SAMPLE */
 	CUT_STEP = 5,
+	SCANNED = 8, /* one case of so many is scanned as well */
 	WORDS_LEN = 128,
 };
 
@@ -201,7 +202,9 @@ static struct found look(struct store *store)
 			found.bad = true;
 		}
 	}
-	while (store_scan(store, &cursor, check_item, &found) == 0)
+	/* It looks into all buckets: slower than the rest together. */
+	while (n_cases % SCANNED == 1 &&
+	       store_scan(store, &cursor, check_item, &found) == 0)
 		;
 	return found;
 }
@@ -382,11 +385,13 @@ static void test_without_a_fault_all_is_right(void **state)
 {
 	struct simfs *fs = simfs_clone(stopped);
 	struct store *store = kit_open(simfs_io(fs), DIR);
-	struct found found = look(store);
+	struct found found;
 
 	(void)state;
-	assert_int_equal(found.n_right, N_RIGHT);
+	n_cases = 1; /* which is scanned */
+	found = look(store);
 	assert_int_equal(found.n_seen, N_RIGHT);
+	assert_int_equal(found.n_right, N_RIGHT);
 	assert_false(found.bad);
 	assert_int_equal(kit_stats(store).segment_bytes_read, 0);
 	kit_close(store);
