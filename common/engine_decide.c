@@ -213,7 +213,12 @@ static void draft_put(struct draft *draft, size_t i)
 	add_op(draft, &op);
 }
 
-/* A key that is not there needs no tombstone, unless the batch puts it. */
+/*
+ * A key that is not there needs no tombstone, unless the batch puts it, or a
+ * pending write is what took it away: then the tombstone is logged behind
+ * that one, since a delete that waited to be decided again could come after
+ * a later put.
+ */
 static int draft_delete(struct draft *draft, size_t i, bool batch_puts)
 {
 	struct engine_mutation *mutation = &draft->request->mutations[i];
@@ -231,7 +236,7 @@ static int draft_delete(struct draft *draft, size_t i, bool batch_puts)
 	else if (result != 0)
 		return result;
 	mutation->existed = state.exists;
-	if (state.exists || batch_puts)
+	if (state.exists || state.pending || batch_puts)
 		add_op(draft, &op);
 	return 0;
 }

@@ -204,10 +204,14 @@ static inline uint64_t index_chain_bucket(const struct index *index,
 	return index_bucket_of(digest->lo, index->n_buckets);
 }
 
-/* True: SPOT is the key's.  False: the place behind its chain's last slot. */
-static inline bool index_chain_find(const struct index *index,
-				    const struct digest *digest,
-				    struct index_spot *spot)
+/*
+ * True: SPOT is the key's.  False: the place behind its chain's last slot.
+ * Always inline: with a call the spot goes through memory, and bench_index
+ * shows all operations a third slower.
+ */
+__attribute__((always_inline)) static inline bool
+index_chain_find(const struct index *index, const struct digest *digest,
+		 struct index_spot *spot)
 {
 	uint64_t bucket = index_chain_bucket(index, digest);
 	struct index_node *node = &spot->node;

@@ -113,6 +113,23 @@ static int sys_stat(struct io *io, int fd, struct io_stat *out)
 	return 0;
 }
 
+static int sys_data_end(struct io *io, int fd, uint64_t *end)
+{
+	off_t off = 0;
+	off_t data;
+
+	(void)io;
+	while ((data = lseek(fd, off, SEEK_DATA)) >= 0) {
+		off = lseek(fd, data, SEEK_HOLE);
+		if (off < 0)
+			return -errno;
+	}
+	if (errno != ENXIO)
+		return -errno;
+	*end = (uint64_t)off;
+	return 0;
+}
+
 static int sys_rename(struct io *io, const char *from, const char *to)
 {
 	(void)io;
@@ -211,6 +228,7 @@ struct io *io_system(void)
 		.allocate = sys_allocate,
 		.punch = sys_punch,
 		.stat = sys_stat,
+		.data_end = sys_data_end,
 		.rename = sys_rename,
 		.unlink = sys_unlink,
 		.mkdir = sys_mkdir,

@@ -51,6 +51,11 @@ struct io {
 	/* Gives the blocks of a range back; it reads as zeros afterwards. */
 	int (*punch)(struct io *io, int fd, uint64_t off, uint64_t len);
 	int (*stat)(struct io *io, int fd, struct io_stat *stat);
+	/*
+	 * END: from there on the file is known to read as zeros, without
+	 * reading it.  NULL: nothing is known.
+	 */
+	int (*data_end)(struct io *io, int fd, uint64_t *end);
 	int (*rename)(struct io *io, const char *from, const char *to);
 	int (*unlink)(struct io *io, const char *path);
 	int (*mkdir)(struct io *io, const char *path);

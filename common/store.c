@@ -610,6 +610,9 @@ int store_apply(struct store *store, struct store_write *writes, size_t n,
 	record = make_record(store, writes, n);
 	if (!record)
 		return -ENOMEM;
+	/* No thread looks whether there is room again. */
+	if (store_is_full(store))
+		upkeep_want_spare(store->upkeep);
 	result = store_reserve(store, record, 0);
 	if (result == 0) {
 		log_commit(&store->log, &record->log,

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "common/bytes.h"
+
 /*
  * One pass.  With MARK 0 it stops at the first thing that is not good; with
  * a mark it goes over damage below it.
@@ -125,7 +127,7 @@ static int run_pass(struct tail *tail, struct io *io, uint64_t mark)
 	tail->last_sequence = 0;
 	tail->n_damaged = 0;
 	result = segment_reader_init(&pass.reader, io, segment,
-				     segment->header_len, segment->capacity);
+				     segment->header_len, tail->limit);
 	if (result < 0)
 		return result;
 	do {
@@ -135,8 +137,8 @@ static int run_pass(struct tail *tail, struct io *io, uint64_t mark)
 		result = segment_reader_data_end(&pass.reader, tail->end,
 						 &tail->data_end);
 	/* Rounded up, it may lie behind the end of a file that was cut. */
-	if (tail->data_end > segment->capacity)
-		tail->data_end = segment->capacity;
+	if (tail->data_end > tail->limit)
+		tail->data_end = tail->limit;
 	tail->stopped = tail->data_end > tail->end;
 	tail->bytes_read += pass.reader.bytes_read;
 	segment_reader_deinit(&pass.reader);
@@ -153,7 +155,7 @@ static int find_mark(struct tail *tail, struct io *io)
 
 	/* An entry may end in zeros, behind data_end. */
 	result = segment_reader_init(&reader, io, segment, tail->end,
-				     segment->capacity);
+				     tail->limit);
 	if (result < 0)
 		return result;
 	do {
@@ -168,6 +170,19 @@ static int find_mark(struct tail *tail, struct io *io)
 	return result < 0 ? result : 0;
 }
 
+/* The room that was made ahead and never used need not be read. */
+static uint64_t limit_of(struct io *io, const struct segment *segment)
+{
+	uint64_t end = segment->capacity;
+
+	if (!io->data_end || io->data_end(io, segment->fd, &end) < 0)
+		return segment->capacity;
+	end = bytes_align8(end);
+	if (end < segment->header_len)
+		end = segment->header_len;
+	return end < segment->capacity ? end : segment->capacity;
+}
+
 int tail_read(struct tail *tail, struct io *io, struct segment *segment,
 	      bool all_synced)
 {
@@ -176,11 +191,12 @@ int tail_read(struct tail *tail, struct io *io, struct segment *segment,
 	memset(tail, 0, sizeof(*tail));
 	hint_builder_init(&tail->entries);
 	tail->segment = segment;
+	tail->limit = limit_of(io, segment);
 	result = run_pass(tail, io, 0);
 	if (result < 0 || !tail->stopped)
 		return result;
 	if (all_synced)
-		tail->mark = segment->capacity;
+		tail->mark = tail->limit;
 	else
 		result = find_mark(tail, io);
 	if (result == 0 && tail->mark > tail->end)

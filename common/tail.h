@@ -24,6 +24,7 @@
 struct tail {
 	struct segment *segment;     /* borrowed */
 	struct hint_builder entries; /* the good ones, in order */
+	uint64_t limit;		     /* zeros from there on: not looked at */
 	uint64_t end;		     /* where the log ends in this segment */
 	uint64_t data_end;	     /* behind the last byte that is not zero */
 	uint64_t mark;		     /* the highest synced mark */

@@ -53,6 +53,7 @@ int connection_new(struct service *service, int fd, uid_t uid,
 	connection->uid = uid;
 	connection->state = CONNECTION_READING;
 	connection->reply_guess = LIMITS_RECORD_KEEP;
+	connection->read_window = LIMITS_READ_WINDOW;
 	link_up(connection);
 	*out = connection;
 	return 0;
@@ -145,6 +146,7 @@ bool connection_has_room(const struct connection *connection)
 		lane->n_running[REQUEST_READ] * connection->reply_guess;
 
 	return !lane->held && lane->n < limits->max_pipeline &&
+	       lane->n_running[REQUEST_READ] < connection->read_window &&
 	       lane->input_len < limits->max_input &&
 	       output_len(connection) + expected < limits->max_output;
 }
@@ -187,6 +189,10 @@ static void learn(struct connection *connection, size_t len)
 	size_t guess = connection->reply_guess;
 
 	connection->reply_guess = len > guess ? len : guess - (guess - len) / 8;
+	if (len > LIMITS_REPLY_SMALL)
+		connection->read_window = LIMITS_READ_WINDOW;
+	else if (connection->read_window < LIMITS_PIPELINE)
+		connection->read_window *= 2;
 }
 
 /*

@@ -59,6 +59,7 @@ struct connection {
 	size_t frame_len; /* of the frame that input begins; 0: not known */
 	struct output output;
 	size_t reply_guess;	    /* bytes of a read's reply */
+	size_t read_window;	    /* reads under way at most */
 	uint64_t drain_deadline_ms; /* CLOCK_MONOTONIC; 0: none */
 };
 

@@ -57,6 +57,13 @@ enum {
 	LIMITS_REPLY_MOVE = 16 << 10,
 	/* Bytes of buffers that an idle connection or record keeps. */
 	LIMITS_OUTPUT_KEEP = 16 << 10,
+	/*
+	 * Reads that a connection begins at once before it is known how large
+	 * its replies are; twice as many with each small reply, so many again
+	 * after a large one.
+	 */
+	LIMITS_READ_WINDOW = 8,
+	LIMITS_REPLY_SMALL = 16 << 10, /* bytes */
 	LIMITS_RECORD_KEEP = 4 << 10,
 	/* Free records kept: four full pipelines. */
 	LIMITS_RECORDS_FREE = 4096,

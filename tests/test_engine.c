@@ -74,6 +74,25 @@ static void test_get_after_delete_is_not_found(void **state)
 	assert_false(existed);
 }
 
+static void test_a_second_delete_does_not_take_a_later_put(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct rig_request writes[4];
+	int i;
+
+	rig_fill_put(&writes[0], "k", "1", ENGINE_ALWAYS);
+	rig_fill_delete(&writes[1], "k");
+	rig_fill_delete(&writes[2], "k");
+	rig_fill_put(&writes[3], "k", "2", ENGINE_ALWAYS);
+	for (i = 0; i < 4; i++)
+		rig_begin(rig, &writes[i]);
+	for (i = 0; i < 4; i++)
+		assert_int_equal(rig_wait(rig, &writes[i]), 0);
+	assert_true(writes[1].mutations[0].existed);
+	assert_false(writes[2].mutations[0].existed);
+	assert_value(rig, "k", "2");
+}
+
 static void test_done_is_not_called_by_submit(void **state)
 {
 	struct engine_rig *rig = *state;
@@ -880,6 +899,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_get_after_put_gives_the_value),
 		T(test_get_after_delete_is_not_found),
+		T(test_a_second_delete_does_not_take_a_later_put),
 		T(test_done_is_not_called_by_submit),
 		T(test_a_write_is_invisible_until_it_is_durable),
 		T(test_a_weaker_write_does_not_overtake),

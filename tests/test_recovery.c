@@ -551,22 +551,21 @@ static int find_name(void *ctx, const char *name)
 	return 0;
 }
 
-/* The quarantine holds the bytes that SEGMENT has behind OFF. */
-static void expect_quarantined(const char *segment, uint64_t off)
+/* The quarantine holds what SEGMENT, whose bytes were FROM, had behind OFF. */
+static void expect_quarantined(const char *segment, const struct bytes *from,
+			       uint64_t off)
 {
-	struct bytes from = read_bytes(segment);
 	struct named named = { .begin = segment };
 	struct bytes kept;
 
 	assert_int_equal(io->list(io, DIR "/quarantine", find_name, &named), 0);
 	assert_string_not_equal(named.name, "");
 	kept.data = kit_read(io, DIR "/quarantine", named.name, &kept.len);
-	assert_true(off + kept.len <= from.len);
-	assert_memory_equal(kept.data, from.data + off, kept.len);
+	assert_true(off + kept.len <= from->len);
+	assert_memory_equal(kept.data, from->data + off, kept.len);
 	/* all of them: only zeros follow */
-	for (off += kept.len; off < from.len; off++)
-		assert_int_equal(from.data[off], 0);
-	free(from.data);
+	for (off += kept.len; off < from->len; off++)
+		assert_int_equal(from->data[off], 0);
 	free(kept.data);
 }
 
@@ -582,7 +581,7 @@ static void expect_torn(const struct kit_place *last, bool has_bytes)
 	assert_int_equal(stats.quarantined_bytes > 0, has_bytes);
 	store_abandon(store);
 	if (has_bytes) {
-		expect_quarantined(SECOND, last->off);
+		expect_quarantined(SECOND, &before, last->off);
 		expect_same_bytes(SECOND, &before);
 	} else {
 		free(before.data);
@@ -679,6 +678,7 @@ static void test_what_lies_behind_a_torn_entry_does_not_count(void **state)
 {
 	struct store *store;
 	struct kit_place first;
+	struct bytes before;
 
 	(void)state;
 	store = open_store();
@@ -689,6 +689,7 @@ static void test_what_lies_behind_a_torn_entry_does_not_count(void **state)
 	store_abandon(store);
 	first = kit_find(io, DIR, FIRST_ID, "a");
 	kit_zero(io, DIR, FIRST, first.off, first.off + first.len);
+	before = read_bytes(FIRST);
 	store = open_store();
 	kit_expect(store, "base", "1");
 	kit_expect(store, "a", NULL);
@@ -696,7 +697,8 @@ static void test_what_lies_behind_a_torn_entry_does_not_count(void **state)
 	kit_expect(store, "c", NULL);
 	assert_int_equal(kit_stats(store).quarantined_bytes, 3 * first.len);
 	store_abandon(store);
-	expect_quarantined(FIRST, first.off);
+	expect_quarantined(FIRST, &before, first.off);
+	free(before.data);
 	store = open_store();
 	assert_int_equal(store_count(store), 1);
 	kit_close(store);
@@ -765,6 +767,7 @@ static void test_a_gap_in_the_sequence_ends_the_log(void **state)
 	struct manifest manifest;
 	struct segment *segment;
 	struct store *store;
+	struct bytes before;
 	uint64_t end;
 	uint64_t last;
 
@@ -781,12 +784,14 @@ static void test_a_gap_in_the_sequence_ends_the_log(void **state)
 	segment->len = end;
 	maker_put(io, segment, "a", "2", last + 2);
 	segment_free(io, segment);
+	before = read_bytes(FIRST);
 	store = open_store();
 	kit_expect(store, "a", "1");
 	assert_true(kit_stats(store).quarantined_bytes > 0);
 	assert_false(kit_stats(store).damaged);
 	store_abandon(store);
-	expect_quarantined(FIRST, end);
+	expect_quarantined(FIRST, &before, end);
+	free(before.data);
 }
 
 /* Some file systems cannot: there a segment grows with what is written. */
