@@ -34,8 +34,9 @@ GETMECTL = ctl_base64 ctl_batch ctl_command ctl_exit ctl_export \
 
 # tests/: what several tests share; then programs, one a word.
 SUPPORT = client_fixture daemon_rig fake_engine fake_server fake_store \
-	message_equal msgpack_text segment_maker tempdir writer_model
-TESTS = test_buffer test_checksum test_client_batch test_client_connect \
+	message_equal msgpack_text segment_maker store_kit tempdir \
+	writer_model
+TESTS = test_bitrot test_buffer test_checksum test_client_batch test_client_connect \
 	test_client_fork test_client_loss test_client_many test_client_memory \
 	test_client_ops test_client_option_struct test_client_pipeline \
 	test_client_result test_client_scan test_client_socket_path \
@@ -47,8 +48,9 @@ TESTS = test_buffer test_checksum test_client_batch test_client_connect \
 	test_frame test_hint test_index test_io test_latency test_listener \
 	test_lock test_log test_logging test_loop test_manifest test_message \
 	test_method test_options test_output test_path test_paths test_peers \
-	test_rate test_record test_segment test_segments test_server \
-	test_simfs test_systemd test_tail test_units test_upkeep test_view
+	test_pending \
+	test_rate test_record test_recovery test_segment test_segments test_server \
+	test_simfs test_store test_systemd test_tail test_units test_upkeep test_view
 
 # tests/crash/: power cuts and injected faults.  A word that does not begin
 # with test_ is no program but shared.

@@ -13,6 +13,7 @@ enum {
 /* What is known of a key before a write. */
 struct key_state {
 	bool exists;
+	bool expired; /* there, but its time is over: it does not exist */
 	bool pending;
 	uint64_t version; /* 0: not known yet, it is pending */
 	uint64_t expires_at_ms;
@@ -50,6 +51,7 @@ static void look_pending(struct draft *draft, const struct pending_node *node,
 		return;
 	state->expires_at_ms = expires_at_ms;
 	state->exists = !expired(draft, expires_at_ms);
+	state->expired = !state->exists;
 	state->value = item->value ? item->value : item->head + item->head_len;
 	state->value_len = item->value_len;
 }
@@ -73,6 +75,7 @@ static int look_stored(struct draft *draft, const struct engine_bytes *key,
 	result = view_get(&view, digest, key->data, key->len,
 			  look == LOOK_VALUE ? VIEW_VALUE : VIEW_HEAD,
 			  &store->buffer, &entry);
+	state->expired = result == VIEW_EXPIRED;
 	if (result == VIEW_NOT_FOUND || result == VIEW_EXPIRED)
 		return 0;
 	if (result == VIEW_CORRUPT) {
@@ -173,7 +176,8 @@ static int check_condition(struct draft *draft,
 	if (mutation->condition == ENGINE_IF_ABSENT)
 		return state.exists ? ENGINE_CONDITION : 0;
 	/* Nobody can know the version of a write that is pending. */
-	if (!state.exists || state.version != mutation->if_version)
+	if (!state.exists || state.pending ||
+	    state.version != mutation->if_version)
 		return ENGINE_CONDITION;
 	return 0;
 }
@@ -214,10 +218,10 @@ static void draft_put(struct draft *draft, size_t i)
 }
 
 /*
- * A key that is not there needs no tombstone, unless the batch puts it, or a
- * pending write is what took it away: then the tombstone is logged behind
- * that one, since a delete that waited to be decided again could come after
- * a later put.
+ * A key that is not there needs no tombstone, unless the batch puts it, or it
+ * only expired (the clock may be set back), or a pending write is what took
+ * it away: then the tombstone is logged behind that one, since a delete that
+ * waited to be decided again could come after a later put.
  */
 static int draft_delete(struct draft *draft, size_t i, bool batch_puts)
 {
@@ -236,7 +240,7 @@ static int draft_delete(struct draft *draft, size_t i, bool batch_puts)
 	else if (result != 0)
 		return result;
 	mutation->existed = state.exists;
-	if (state.exists || state.pending || batch_puts)
+	if (state.exists || state.expired || state.pending || batch_puts)
 		add_op(draft, &op);
 	return 0;
 }

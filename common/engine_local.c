@@ -306,6 +306,9 @@ static struct local *local_new(const struct engine_local_options *options,
 	local->durability =
 		options->durability ? options->durability : ENGINE_ALWAYS;
 	local->value_max = options->value_max ? options->value_max : VALUE_MAX;
+	/* What an entry can hold. */
+	if (local->value_max > STORE_VALUE_MAX)
+		local->value_max = STORE_VALUE_MAX;
 	local->next_ticket = 1;
 	request_list_init(&local->submitted);
 	request_list_init(&local->parked);

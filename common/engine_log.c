@@ -113,10 +113,11 @@ static void *thread_main(void *arg)
 	for (;;) {
 		if (elog->busy)
 			pthread_cond_wait(&elog->idle, &elog->lock);
-		else if (elog->queue.first)
-			run_queue(elog);
+		/* First, or a queue that never ends would put it off. */
 		else if (sync_is_due(elog))
 			run_sync(elog);
+		else if (elog->queue.first)
+			run_queue(elog);
 		else if (elog->stop)
 			break;
 		else
@@ -176,7 +177,7 @@ static bool may_inline(const struct engine_log *elog,
 {
 	return !group->sync && group->len <= INLINE_LEN_MAX && !elog->busy &&
 	       !elog->queue.first && !elog->done.first &&
-	       log_has_room(elog->log, group->len);
+	       log_has_room(elog->log, group->len) && !sync_is_due(elog);
 }
 
 void engine_log_submit(struct engine_log *elog, struct log_queue *group,

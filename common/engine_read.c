@@ -261,8 +261,8 @@ static int scan_entry(struct local *local, const struct engine_request *request,
 	    !has_prefix(item, &request->prefix))
 		return result;
 	result = read_place(local, found, VIEW_VALUE, item);
-	/* Reading the value may have moved the key's bytes. */
-	if (result == ENGINE_CORRUPT &&
+	/* Reading the value may have moved the key's bytes, or freed them. */
+	if (result != 0 && result != ENGINE_NOT_FOUND &&
 	    read_place(local, found, VIEW_HEAD, item) != 0)
 		memset(item, 0, sizeof(*item));
 	return result;

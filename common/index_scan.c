@@ -58,12 +58,14 @@ static uint64_t position_at(const struct index_spot *spot)
 static size_t emit_run(const struct index *index, const struct scan_run *run,
 		       struct index_scan_item *items, size_t max)
 {
-	struct index_spot spot = index_chain_first(index, run->bucket);
+	struct index_spot spot;
 	size_t n = 0;
 
+	/* A page that nobody wrote to would be made by looking at it. */
 	if (!index_memory_has(index, run->bucket))
 		return 0;
-	for (; index_chain_at_slot(index, &spot); spot.i++) {
+	for (spot = index_chain_first(index, run->bucket);
+	     index_chain_at_slot(index, &spot); spot.i++) {
 		uint64_t position = position_at(&spot);
 
 		if (position < run->begin || position >= run->end)

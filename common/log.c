@@ -224,6 +224,8 @@ static void write_gathered(struct log *log, struct log_record *first,
 	if (result < 0) {
 		int cut = cut_off(log, first_sequence);
 
+		if (io_is_full(result))
+			result = -ENOSPC;
 		fail_all(log, first, end, cut == 0 ? result : LOG_UNKNOWN);
 		return;
 	}
@@ -297,6 +299,8 @@ static int admit(struct log *log, const struct log_record *record)
 		result = upkeep_flush(log->upkeep);
 		log->must_flush = result != 0;
 	}
+	if (io_is_full(result))
+		return -ENOSPC;
 	return result > 0 ? -EIO : result;
 }
 

@@ -510,36 +510,22 @@ int store_new_index(struct store *store, struct index **index)
 	return index_new(&options, index);
 }
 
-struct collected {
-	struct segment *first;
-};
-
-static void collect_replaced(void *ctx, struct segment *segment)
+/* Taken out of the table while that is walked, which it allows. */
+static void discard_replaced(void *ctx, struct segment *segment)
 {
-	struct collected *collected = ctx;
+	struct store *store = ctx;
 
-	/*
-	 * upkeep's lists use the same link, but a hint that is still due for
-	 * a replaced segment is taken off there by upkeep_discard; so only
-	 * remember that there is one more.
-	 */
-	if (segment->replaced && !collected->first)
-		collected->first = segment;
+	if (!segment->replaced)
+		return;
+	segments_remove(store->segments, segment);
+	upkeep_discard(store->upkeep, segment);
 }
 
 void store_make_cleared(struct store *store, struct index *index)
 {
 	index_free(store->index);
 	store->index = index;
-	for (;;) {
-		struct collected collected = { NULL };
-
-		segments_each(store->segments, collect_replaced, &collected);
-		if (!collected.first)
-			break;
-		segments_remove(store->segments, collected.first);
-		upkeep_discard(store->upkeep, collected.first);
-	}
+	segments_each(store->segments, discard_replaced, store);
 	store->live_bytes = 0;
 	store->dead_bytes = 0;
 }
@@ -560,6 +546,7 @@ static int log_result(int result)
 
 static int check_writes(const struct store_write *writes, size_t n)
 {
+	uint64_t bytes = 0;
 	size_t i;
 
 	if (n == 0 || n > STORE_BATCH_MAX)
@@ -569,8 +556,10 @@ static int check_writes(const struct store_write *writes, size_t n)
 		    writes[i].key_len > STORE_KEY_MAX ||
 		    writes[i].value_len > STORE_VALUE_MAX)
 			return -EINVAL;
+		bytes += writes[i].key_len + writes[i].value_len;
 	}
-	return 0;
+	/* More would lie where the index cannot point. */
+	return n > 1 && bytes > STORE_BATCH_BYTES ? -EINVAL : 0;
 }
 
 static struct record *make_record(struct store *store,

@@ -37,6 +37,7 @@
 enum {
 	STORE_KEY_MAX = 65535,
 	STORE_BATCH_MAX = 16384,
+	STORE_BATCH_BYTES = 64 << 20, /* keys and values of a batch */
 	STORE_SEGMENT_MIN = 64 << 10,  /* bytes, --segment-size */
 	STORE_SEGMENT_MAX = 128 << 20,
 	STORE_VALUE_MAX = 1 << 30, /* bytes, the ceiling of --max-value */

@@ -788,48 +788,42 @@ static void test_a_store_in_new_folders_over_a_real_disk(void **state)
 
 /* ---- entries whose size the index cannot tell ---- */
 
-static void expect_huge(struct store *real, const char *value)
+static void expect_huge(const char *value)
 {
 	struct store_value found;
 
-	assert_int_equal(store_get(real, "huge", 4, &found), 0);
+	assert_int_equal(store_get(store, "huge", 4, &found), 0);
 	assert_int_equal(found.len, HUGE_LEN);
 	assert_true(memcmp(found.data, value, HUGE_LEN) == 0);
 	free(found.data);
-	kit_expect(real, "small", "1");
-	assert_true(kit_stats(real).live_bytes ==
+	kit_expect(store, "small", "1");
+	assert_true(kit_stats(store).live_bytes ==
 		    entry_len(4, HUGE_LEN, false) + entry_len(5, 1, false));
 }
 
 static void test_a_huge_entry_has_a_segment_of_its_own(void **state)
 {
-	char *dir = tempdir_new();
 	char *value = malloc(HUGE_LEN);
-	struct store *real = kit_open(NULL, dir);
 
 	(void)state;
 	assert_non_null(value);
 	memset(value, 'h', HUGE_LEN);
-	kit_put_soft(real, "huge", "small at first");
+	kit_put_soft(store, "huge", "small at first");
 	assert_int_equal(
-		store_put(real, "huge", 4, value, HUGE_LEN, STORE_NONE), 0);
-	kit_put_soft(real, "small", "1");
-	expect_huge(real, value);
-	store_abandon(real);
-	real = kit_open(NULL, dir);
-	expect_huge(real, value);
-	kit_close(real);
-	real = kit_open(NULL, dir);
-	assert_int_equal(kit_stats(real).segment_bytes_read, 0);
-	expect_huge(real, value);
-	kit_put_soft(real, "huge", "small again");
-	assert_true(kit_stats(real).live_bytes ==
+		store_put(store, "huge", 4, value, HUGE_LEN, STORE_NONE), 0);
+	kit_put_soft(store, "small", "1");
+	expect_huge(value);
+	kill_and_reopen();
+	expect_huge(value);
+	reopen();
+	assert_int_equal(kit_stats(store).segment_bytes_read, 0);
+	expect_huge(value);
+	kit_put_soft(store, "huge", "small again");
+	assert_true(kit_stats(store).live_bytes ==
 		    entry_len(4, 11, false) + entry_len(5, 1, false));
-	assert_true(kit_stats(real).dead_bytes ==
+	assert_true(kit_stats(store).dead_bytes ==
 		    entry_len(4, 14, false) + entry_len(4, HUGE_LEN, false));
-	kit_close(real);
 	free(value);
-	tempdir_free(dir);
 }
 
 /* ---- against a map ---- */
