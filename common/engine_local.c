@@ -203,6 +203,7 @@ static void local_turn(struct engine *engine)
 		 ++rounds < ROUNDS_MAX);
 	if (local->submitted.first || local->group.first)
 		local->host.wake(local->host.ctx);
+	store_sweep(local->store);
 	local_watch_state(local);
 	local->in_turn = false;
 }

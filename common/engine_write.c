@@ -231,12 +231,16 @@ static void tell_versions(const struct write *write)
 	}
 }
 
+/* Ahead of what was submitted later. */
 static void release_held(struct local *local)
 {
-	struct engine_request *request;
-
-	while ((request = request_list_pop(&local->held)) != NULL)
-		request_list_push(&local->submitted, request);
+	if (!local->held.first)
+		return;
+	*local->held.last = local->submitted.first;
+	if (local->submitted.first)
+		local->held.last = local->submitted.last;
+	local->submitted = local->held;
+	request_list_init(&local->held);
 }
 
 static void end_special(struct local *local, struct write *write, int result)
@@ -249,7 +253,10 @@ static void end_special(struct local *local, struct write *write, int result)
 		}
 		release_held(local);
 	}
-	local_finish(write->request, result);
+	if (write->request->op == ENGINE_WRITE)
+		answer_write(local, write->request, result);
+	else
+		local_finish(write->request, result);
 }
 
 static void end_write(struct local *local, struct write *write, int result)

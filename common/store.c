@@ -521,6 +521,12 @@ static void discard_replaced(void *ctx, struct segment *segment)
 	upkeep_discard(store->upkeep, segment);
 }
 
+void store_sweep(struct store *store)
+{
+	if (upkeep_found_replaced(store->upkeep))
+		segments_each(store->segments, discard_replaced, store);
+}
+
 void store_make_cleared(struct store *store, struct index *index)
 {
 	index_free(store->index);
@@ -615,6 +621,7 @@ int store_apply(struct store *store, struct store_write *writes, size_t n,
 				record_item(record, (uint32_t)i)->sequence;
 	}
 	record_free(record);
+	store_sweep(store);
 	upkeep_settle(store->upkeep);
 	return result;
 }
@@ -644,9 +651,12 @@ int store_delete(struct store *store, const void *key, size_t key_len,
 	struct digest digest = digest_of(store->secret, key, key_len);
 	struct index_place place;
 
-	if (index_get(store->index, &digest, &place) != 0)
-		return store->log.read_only ? STORE_READ_ONLY : 0;
-	return store_apply(store, &write, 1, durability);
+	if (index_get(store->index, &digest, &place) == 0)
+		return store_apply(store, &write, 1, durability);
+	if (store->log.read_only)
+		return STORE_READ_ONLY;
+	/* What took the key away may not be durable yet. */
+	return durability == STORE_ALWAYS ? store_sync(store) : 0;
 }
 
 static int special(struct store *store, enum log_record_kind kind)

@@ -66,6 +66,9 @@ void store_make_visible(struct store *store, const struct record *record);
  */
 void store_make_cleared(struct store *store, struct index *index);
 
+/* Discards segments that no entry could be written to. */
+void store_sweep(struct store *store);
+
 /* An empty index under the store's secret, for a clear that is to come. */
 int store_new_index(struct store *store, struct index **index);
 

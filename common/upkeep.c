@@ -30,6 +30,7 @@ struct take_request {
 	uint64_t len;
 	int result;
 	struct segment *segment;
+	bool listed; /* in a durable manifest already */
 };
 
 struct clear_request {
@@ -76,6 +77,7 @@ struct upkeep {
 	bool retry; /* what failed is to be tried again */
 	struct segment *spare;
 	_Atomic bool has_spare;
+	_Atomic bool has_replaced; /* segments that were never of use */
 	_Atomic int spare_error;
 	int manifest_error;
 	struct take_request take;
@@ -204,6 +206,9 @@ static int make_segment(struct upkeep *upkeep, uint64_t len,
 		capacity = SEGMENT_HEADER_LEN + len;
 	do {
 		id = segments_next_id(upkeep->segments, id);
+		/* Ids are used up: a manifest could not hold the next. */
+		if (id < manifest->next_segment || id == UINT32_MAX)
+			return -EOVERFLOW;
 		result = segment_create(upkeep->io, upkeep->dir,
 					manifest->store_id, id, capacity,
 					&made);
@@ -215,11 +220,12 @@ static int make_segment(struct upkeep *upkeep, uint64_t len,
 	unlock(upkeep);
 	if (result < 0)
 		return result;
-	result = segments_add(upkeep->segments, made);
+	result = manifest_add(manifest, id, MANIFEST_OPEN);
 	if (result == 0) {
-		result = manifest_add(manifest, id, MANIFEST_OPEN);
+		/* Last: others may look at what is in the table. */
+		result = segments_add(upkeep->segments, made);
 		if (result < 0)
-			segments_remove(upkeep->segments, made);
+			manifest_remove(manifest, id);
 	}
 	if (result < 0) {
 		char name[SEGMENT_NAME_MAX];
@@ -389,18 +395,27 @@ static void round_fills(struct upkeep *upkeep, struct list *filled)
 		note_filled(upkeep, segment);
 }
 
+/* The spare, if there is one with room for LEN bytes; under the lock. */
+static struct segment *take_spare(struct upkeep *upkeep, uint64_t len)
+{
+	struct segment *spare = upkeep->spare;
+
+	if (!spare || spare->capacity < SEGMENT_HEADER_LEN + len)
+		return NULL;
+	upkeep->spare = NULL;
+	upkeep->has_spare = false;
+	upkeep->want_spare = true;
+	return spare;
+}
+
 /* Fills in what the taker gets, or the error. */
 static void round_take(struct upkeep *upkeep, struct take_request *take)
 {
 	lock(upkeep);
 	*take = upkeep->take;
-	if (take->state == REQUEST_PENDING && upkeep->spare &&
-	    upkeep->spare->capacity >= SEGMENT_HEADER_LEN + take->len) {
-		take->segment = upkeep->spare;
-		upkeep->spare = NULL;
-		upkeep->has_spare = false;
-		upkeep->want_spare = true;
-	}
+	if (take->state == REQUEST_PENDING)
+		take->segment = take_spare(upkeep, take->len);
+	take->listed = take->segment != NULL;
 	unlock(upkeep);
 	if (take->state != REQUEST_PENDING || take->segment)
 		return;
@@ -442,10 +457,9 @@ static void publish_take(struct upkeep *upkeep, struct take_request *take,
 {
 	if (take->state != REQUEST_PENDING)
 		return;
-	if (take->segment && result != 0) {
+	if (take->segment && !take->listed && result != 0) {
 		/* It exists and may be listed: keep it for the next try. */
-		if (!upkeep->unlisted)
-			upkeep->unlisted = take->segment;
+		upkeep->unlisted = take->segment;
 		take->segment = NULL;
 		take->result = result > 0 ? -EIO : result;
 	}
@@ -464,8 +478,11 @@ static void publish_filled(struct upkeep *upkeep, struct list *filled,
 		list_push(&upkeep->noted, segment);
 	while (result == 0 && (segment = list_pop(&upkeep->noted)) != NULL) {
 		segment->sealed = true;
-		if (segment->last_sequence == 0)
+		if (segment->last_sequence == 0) {
+			segment->replaced = true;
+			upkeep->has_replaced = true;
 			continue;
+		}
 		list_push(&upkeep->hints, segment);
 		upkeep->stats.n_hints_due++;
 	}
@@ -503,7 +520,8 @@ static void run_urgent(struct upkeep *upkeep)
 	want_spare = upkeep->want_spare && !upkeep->spare && !upkeep->stop;
 	upkeep->retry = false;
 	unlock(upkeep);
-	round_spare(upkeep, want_spare);
+	/* One unlisted segment at a time: there is one place to keep it. */
+	round_spare(upkeep, want_spare && (!take.segment || take.listed));
 	result = write_manifest(upkeep);
 	for (segment = filled.first; segment; segment = segment->next)
 		segment_trim(upkeep->io, segment);
@@ -750,6 +768,13 @@ int upkeep_take(struct upkeep *upkeep, uint64_t len, struct segment **segment)
 	int result;
 
 	lock(upkeep);
+	/* Ready, and listed: no need to wait for what upkeep is busy with. */
+	*segment = take_spare(upkeep, len);
+	if (*segment) {
+		go(upkeep);
+		unlock(upkeep);
+		return 0;
+	}
 	upkeep->take = (struct take_request){ .state = REQUEST_PENDING,
 					      .len = len };
 	go(upkeep);
@@ -780,6 +805,12 @@ bool upkeep_has_spare(const struct upkeep *upkeep)
 int upkeep_spare_error(const struct upkeep *upkeep)
 {
 	return upkeep->has_spare ? 0 : upkeep->spare_error;
+}
+
+bool upkeep_found_replaced(struct upkeep *upkeep)
+{
+	return upkeep->has_replaced &&
+	       atomic_exchange(&upkeep->has_replaced, false);
 }
 
 int upkeep_fill(struct upkeep *upkeep, struct segment *segment)

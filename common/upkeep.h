@@ -108,6 +108,12 @@ int upkeep_flush(struct upkeep *upkeep);
 int upkeep_clear(struct upkeep *upkeep, uint64_t floor);
 
 /*
+ * Whether since the last call a segment was filled without an entry (a write
+ * to it failed); it is marked replaced, and its owner's to discard.
+ */
+bool upkeep_found_replaced(struct upkeep *upkeep);
+
+/*
  * Unlinks, closes and frees a replaced segment, in the background.  The
  * caller has removed it from the table.
  */

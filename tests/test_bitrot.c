@@ -336,7 +336,8 @@ static uint64_t good_len(const char *name)
 	size_t len;
 
 	if (strstr(name, ".seg"))
-		return kit_segment_end(io, DIR, (uint32_t)atoi(name));
+		return kit_segment_end(io, DIR,
+				       (uint32_t)strtoul(name, NULL, 10));
 	free(kit_read(io, DIR, name, &len));
 	return len;
 }
