@@ -232,8 +232,12 @@ static int draft_delete(struct draft *draft, size_t i, bool batch_puts)
 		.key_len = (uint16_t)mutation->key.len,
 	};
 	struct key_state state;
+	bool depends = draft->depends;
 	int result = look_at(draft, &mutation->key, LOOK_EXISTS, &state);
 
+	/* It is done whatever comes of that write: nothing hangs on it. */
+	draft->depends = depends;
+	draft->guessed = draft->guessed || state.pending;
 	/* What is damaged can still be deleted. */
 	if (result == ENGINE_CORRUPT)
 		state.exists = true;
@@ -401,6 +405,33 @@ static int count_once(struct engine_request *request)
 	}
 	free(sorted);
 	return 0;
+}
+
+void decide_existed(struct local *local, struct engine_request *request)
+{
+	struct draft draft = {
+		.local = local,
+		.request = request,
+		.now_ms = local->store->io->clock_ms(local->store->io),
+	};
+	size_t i;
+
+	for (i = 0; i < request->n_mutations; i++) {
+		struct engine_mutation *mutation = &request->mutations[i];
+		struct digest digest = digest_of(local->store->secret,
+						 mutation->key.data,
+						 mutation->key.len);
+		struct key_state state = { .exists = false };
+		int result;
+
+		if (mutation->kind != ENGINE_DELETE)
+			continue;
+		result = look_stored(&draft, &mutation->key, &digest,
+				     LOOK_EXISTS, &state);
+		mutation->existed = state.exists || result == ENGINE_CORRUPT;
+	}
+	/* Without memory a key that is named twice counts twice. */
+	count_once(request);
 }
 
 enum decision draft_decide(struct draft *draft)

@@ -24,6 +24,7 @@ struct draft {
 	struct record_op *ops;
 	size_t n_ops;
 	bool depends;	 /* on a write that is still pending */
+	bool guessed;	 /* only what is told of deletes depends on one */
 	uint64_t ticket; /* the latest of those */
 	uint64_t now_ms;
 	uint8_t *value; /* made for incr and touch; owned */
@@ -37,5 +38,11 @@ void draft_deinit(struct draft *draft);
 
 /* Decides; what is told of the request's mutations is filled in. */
 enum decision draft_decide(struct draft *draft);
+
+/*
+ * Tells once more which keys of a request's deletes existed, now that every
+ * earlier write has ended and before this one is visible.
+ */
+void decide_existed(struct local *local, struct engine_request *request);
 
 #endif

@@ -39,6 +39,7 @@ struct write {
 	struct index *index; /* of a clear: the empty one */
 	struct pending_node *nodes;
 	uint8_t *value; /* made by incr and touch; owned */
+	bool guessed; /* existed was told from writes that were pending */
 };
 
 /* Records on their way to the log thread, or back. */
@@ -161,6 +162,8 @@ void engine_log_stop(struct engine_log *elog);
  */
 void engine_log_submit(struct engine_log *elog, struct log_queue *group,
 		       struct log_queue *done);
+/* Whether all that was written is surely durable. */
+bool engine_log_is_clean(struct engine_log *elog);
 /* What has ended since the last call. */
 void engine_log_take(struct engine_log *elog, struct log_queue *done);
 /* Waits until everything submitted has ended. */

@@ -208,6 +208,16 @@ void engine_log_submit(struct engine_log *elog, struct log_queue *group,
 	log_queue_append(done, group);
 }
 
+bool engine_log_is_clean(struct engine_log *elog)
+{
+	bool clean;
+
+	pthread_mutex_lock(&elog->lock);
+	clean = !elog->busy && !elog->queue.first && !log_is_dirty(elog->log);
+	pthread_mutex_unlock(&elog->lock);
+	return clean;
+}
+
 void engine_log_take(struct engine_log *elog, struct log_queue *done)
 {
 	pthread_mutex_lock(&elog->lock);

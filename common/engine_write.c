@@ -73,6 +73,7 @@ static int submit_draft(struct draft *draft)
 	write->value = draft->value;
 	draft->value = NULL;
 	write->record->log.depends = draft->depends;
+	write->guessed = draft->guessed;
 	request->internal = write;
 	enqueue(local, write);
 	return 0;
@@ -84,6 +85,42 @@ static void answer_write(struct local *local, struct engine_request *request,
 	request->reached =
 		request->durability ? request->durability : local->durability;
 	local_finish(request, result);
+}
+
+/* A record without entries. */
+static void submit_special(struct local *local, struct engine_request *request,
+			   enum log_record_kind kind, struct index *index)
+{
+	struct write *write = calloc(1, sizeof(*write));
+
+	if (write)
+		write->record = record_new_special(kind);
+	if (!write || !write->record) {
+		index_free(index);
+		write_free(write);
+		local_finish(request, -ENOMEM);
+		return;
+	}
+	write->request = request;
+	write->index = index;
+	write->durability = ENGINE_ALWAYS;
+	request->internal = write;
+	if (kind == LOG_CLEAR)
+		local->n_clears++;
+	enqueue(local, write);
+}
+
+/*
+ * Deletes of nothing are logged nowhere, but what took the keys away may not
+ * be durable yet.
+ */
+static bool wants_sync(struct local *local,
+		       const struct engine_request *request)
+{
+	enum engine_durability durability =
+		request->durability ? request->durability : local->durability;
+
+	return durability != ENGINE_NONE && !engine_log_is_clean(&local->log);
 }
 
 void local_write(struct local *local, struct engine_request *request)
@@ -110,33 +147,15 @@ void local_write(struct local *local, struct engine_request *request)
 	}
 	draft_deinit(&draft);
 	view_buffer_trim(&local->store->buffer, 1 << 20);
-	if (decision == DECIDE_ANSWER)
+	if (decision != DECIDE_ANSWER)
+		return;
+	if (draft.result == 0 && wants_sync(local, request))
+		submit_special(local, request, LOG_SYNC, NULL);
+	else
 		answer_write(local, request, draft.result);
 }
 
-/* ---- records without entries ---- */
-
-static void submit_special(struct local *local, struct engine_request *request,
-			   enum log_record_kind kind, struct index *index)
-{
-	struct write *write = calloc(1, sizeof(*write));
-
-	if (write)
-		write->record = record_new_special(kind);
-	if (!write || !write->record) {
-		index_free(index);
-		write_free(write);
-		local_finish(request, -ENOMEM);
-		return;
-	}
-	write->request = request;
-	write->index = index;
-	write->durability = ENGINE_ALWAYS;
-	request->internal = write;
-	if (kind == LOG_CLEAR)
-		local->n_clears++;
-	enqueue(local, write);
-}
+/* ---- clear, sync, expiry ---- */
 
 /*
  * The empty index is made before anything is logged, so that a clear that is
@@ -263,6 +282,10 @@ static void end_write(struct local *local, struct write *write, int result)
 {
 	struct engine_request *request = write->request;
 
+	/* A write that was refused meanwhile did not make the key. */
+	if (result == 0 && write->guessed &&
+	    write->record->log.seen_refusals != local->seen_refusals)
+		decide_existed(local, request);
 	if (result == 0)
 		store_make_visible(local->store, write->record);
 	if (!request)
