@@ -1,7 +1,6 @@
 #include "common/hint.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +8,7 @@
 #include "common/checksum.h"
 #include "common/digest.h"
 #include "common/path.h"
+#include "common/whole_file.h"
 
 static const char magic[8] = { 'g', 'e', 't', 'M', 'e', 'H', 'N', 'T' };
 
@@ -61,8 +61,7 @@ static int builder_reserve(struct hint_builder *builder, size_t len)
 	return 0;
 }
 
-static int add_put_hash(struct hint_builder *builder,
-			const struct entry *entry)
+static int add_put_hash(struct hint_builder *builder, const struct entry *entry)
 {
 	if (builder->n_puts == builder->puts_cap) {
 		size_t cap = builder->puts_cap ? builder->puts_cap * 2 : 1024;
@@ -138,8 +137,7 @@ static int append_filter(struct hint_builder *builder, uint32_t *bits)
 		unsigned int k;
 
 		for (k = 0; k < HINT_FILTER_PROBES; k++) {
-			uint32_t bit =
-				probe(builder->put_hashes[i], k, *bits);
+			uint32_t bit = probe(builder->put_hashes[i], k, *bits);
 
 			filter[bit / 8] |= (uint8_t)(1U << bit % 8);
 		}
@@ -175,48 +173,22 @@ static int finish(struct hint_builder *builder, const uint8_t *store_id,
 	return 0;
 }
 
-static int write_file(struct io *io, const char *path, const uint8_t *data,
-		      size_t len)
-{
-	int result;
-	int fd;
-
-	io->unlink(io, path);
-	fd = io->open(io, path, O_RDWR | O_CREAT | O_EXCL);
-	if (fd < 0)
-		return fd;
-	result = io_pwrite_full(io, fd, data, len, 0);
-	if (result == 0)
-		result = io->sync(io, fd);
-	io->close(io, fd);
-	if (result < 0)
-		io->unlink(io, path);
-	return result;
-}
-
 int hint_builder_write(struct hint_builder *builder, struct io *io,
 		       const char *dir,
 		       const uint8_t store_id[SEGMENT_STORE_ID_LEN],
 		       uint32_t segment_id, uint64_t segment_len)
 {
 	char name[SEGMENT_NAME_MAX];
-	char tmp_name[SEGMENT_NAME_MAX + 4];
 	char path[PATH_LEN_MAX];
-	char tmp[PATH_LEN_MAX];
 	int result;
 
 	segment_hint_name(segment_id, name);
-	strcpy(tmp_name, name);
-	strcat(tmp_name, ".tmp");
 	result = path_join(path, dir, name);
-	if (result == 0)
-		result = path_join(tmp, dir, tmp_name);
 	if (result == 0)
 		result = finish(builder, store_id, segment_id, segment_len);
 	if (result == 0)
-		result = write_file(io, tmp, builder->data, builder->len);
-	if (result == 0)
-		result = io->rename(io, tmp, path);
+		result = whole_file_replace(io, path, builder->data,
+					    builder->len);
 	return result;
 }
 
@@ -231,8 +203,7 @@ static int check_line(const uint8_t *line, size_t rest, uint64_t segment_len,
 	head = line_len(line[19]);
 	if (line[18] != ENTRY_PUT && line[18] != ENTRY_TOMBSTONE)
 		return HINT_BAD;
-	if (bytes_get16(line + 16) == 0 ||
-	    rest < head + bytes_get16(line + 16))
+	if (bytes_get16(line + 16) == 0 || rest < head + bytes_get16(line + 16))
 		return HINT_BAD;
 	end = ((uint64_t)bytes_get32(line + 8) + bytes_get32(line + 12)) * 8;
 	if (end > segment_len || bytes_get32(line + 12) == 0)
@@ -303,38 +274,9 @@ static uint64_t longest(uint64_t segment_len)
 	return HEADER_LEN + CRC_LEN + 2 * segment_len;
 }
 
-static int read_file(struct io *io, const char *path, uint64_t len_max,
-		     uint8_t **data, size_t *len)
-{
-	struct io_stat st;
-	uint8_t *bytes = NULL;
-	int result;
-	int fd;
-
-	fd = io->open(io, path, O_RDONLY);
-	if (fd < 0)
-		return fd;
-	result = io->stat(io, fd, &st);
-	if (result == 0 && (st.size < HEADER_LEN || st.size > len_max))
-		result = HINT_BAD;
-	if (result == 0) {
-		bytes = malloc(st.size);
-		result = bytes ? io_pread_full(io, fd, bytes, st.size, 0) :
-				 -ENOMEM;
-	}
-	io->close(io, fd);
-	if (result != 0) {
-		free(bytes);
-		return result == -ENODATA ? HINT_BAD : result;
-	}
-	*data = bytes;
-	*len = st.size;
-	return 0;
-}
-
 int hint_load(struct hint *hint, struct io *io, const char *dir,
-	      const uint8_t store_id[SEGMENT_STORE_ID_LEN],
-	      uint32_t segment_id, uint64_t segment_len)
+	      const uint8_t store_id[SEGMENT_STORE_ID_LEN], uint32_t segment_id,
+	      uint64_t segment_len)
 {
 	char name[SEGMENT_NAME_MAX];
 	char path[PATH_LEN_MAX];
@@ -345,12 +287,11 @@ int hint_load(struct hint *hint, struct io *io, const char *dir,
 	segment_hint_name(segment_id, name);
 	result = path_join(path, dir, name);
 	if (result == 0)
-		result = read_file(io, path, longest(segment_len), &data,
-				   &len);
+		result = whole_file_read(io, path, HEADER_LEN,
+					 longest(segment_len), &data, &len);
 	if (result != 0)
-		return result;
-	result = hint_parse(hint, data, len, store_id, segment_id,
-			    segment_len);
+		return result == -EMSGSIZE ? HINT_BAD : result;
+	result = hint_parse(hint, data, len, store_id, segment_id, segment_len);
 	if (result != 0)
 		free(data);
 	return result;

@@ -1,18 +1,16 @@
 #include "common/manifest.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/bytes.h"
 #include "common/checksum.h"
 #include "common/path.h"
+#include "common/whole_file.h"
 
 static const char magic[8] = { 'g', 'e', 't', 'M', 'e', 'M', 'A', 'N' };
 static const char *const names[2] = { "MANIFEST.0", "MANIFEST.1" };
-static const char *const tmp_names[2] = { "MANIFEST.0.tmp",
-					  "MANIFEST.1.tmp" };
 
 enum {
 	AT_CRC = 8,
@@ -43,8 +41,7 @@ int manifest_copy(struct manifest *to, const struct manifest *from)
 	if (!rows)
 		return -ENOMEM;
 	if (from->n_segments > 0)
-		memcpy(rows, from->segments,
-		       from->n_segments * sizeof(*rows));
+		memcpy(rows, from->segments, from->n_segments * sizeof(*rows));
 	*to = *from;
 	to->segments = rows;
 	to->cap = (uint32_t)n;
@@ -96,8 +93,8 @@ int manifest_add(struct manifest *manifest, uint32_t id,
 	memmove(&manifest->segments[at + 1], &manifest->segments[at],
 		(manifest->n_segments - at) * sizeof(*manifest->segments));
 	manifest->n_segments++;
-	manifest->segments[at] = (struct manifest_segment){ .id = id,
-							    .state = state };
+	manifest->segments[at] =
+		(struct manifest_segment){ .id = id, .state = state };
 	return 0;
 }
 
@@ -180,16 +177,15 @@ static int decode_rows(const uint8_t *data, struct manifest *manifest)
 	for (i = 0; i < manifest->n_segments; i++) {
 		struct manifest_segment *row = &manifest->segments[i];
 
-		if (decode_row(data + HEADER_LEN + (size_t)i * ROW_LEN,
-			       last_id, manifest->next_segment, row) != 0)
+		if (decode_row(data + HEADER_LEN + (size_t)i * ROW_LEN, last_id,
+			       manifest->next_segment, row) != 0)
 			return MANIFEST_BAD;
 		last_id = row->id;
 	}
 	return 0;
 }
 
-int manifest_decode(const uint8_t *data, size_t len,
-		    struct manifest *manifest)
+int manifest_decode(const uint8_t *data, size_t len, struct manifest *manifest)
 {
 	struct manifest found = { 0 };
 
@@ -219,50 +215,23 @@ int manifest_decode(const uint8_t *data, size_t len,
 	return 0;
 }
 
-static int read_file(struct io *io, const char *dir, const char *name,
-		     uint8_t **data, size_t *len)
+static int load_one(struct io *io, const char *dir, const char *name,
+		    struct manifest *manifest)
 {
 	const uint64_t len_max =
 		HEADER_LEN + (uint64_t)MANIFEST_SEGMENTS_MAX * ROW_LEN;
 	char path[PATH_LEN_MAX];
-	uint8_t *bytes = NULL;
-	struct io_stat st;
-	int result;
-	int fd;
-
-	result = path_join(path, dir, name);
-	if (result < 0)
-		return result;
-	fd = io->open(io, path, O_RDONLY);
-	if (fd < 0)
-		return fd;
-	result = io->stat(io, fd, &st);
-	if (result == 0 && (st.size < HEADER_LEN || st.size > len_max))
-		result = MANIFEST_BAD;
-	if (result == 0) {
-		bytes = malloc(st.size);
-		result = bytes ? io_pread_full(io, fd, bytes, st.size, 0) :
-				 -ENOMEM;
-	}
-	io->close(io, fd);
-	if (result != 0) {
-		free(bytes);
-		return result == -ENODATA ? MANIFEST_BAD : result;
-	}
-	*data = bytes;
-	*len = st.size;
-	return 0;
-}
-
-static int load_one(struct io *io, const char *dir, const char *name,
-		    struct manifest *manifest)
-{
 	uint8_t *data;
 	size_t len;
-	int result = read_file(io, dir, name, &data, &len);
+	int result = path_join(path, dir, name);
 
+	if (result == 0)
+		result = whole_file_read(io, path, HEADER_LEN, len_max, &data,
+					 &len);
 	if (result == -ENOENT)
 		return MANIFEST_MISSING;
+	if (result == -EMSGSIZE)
+		return MANIFEST_BAD;
 	if (result != 0)
 		return result;
 	result = manifest_decode(data, len, manifest);
@@ -313,29 +282,12 @@ static int store_one(struct io *io, const char *dir, int which,
 		     const uint8_t *data, size_t len)
 {
 	char path[PATH_LEN_MAX];
-	char tmp[PATH_LEN_MAX];
-	int result;
-	int fd;
+	int result = path_join(path, dir, names[which]);
 
-	result = path_join(path, dir, names[which]);
 	if (result == 0)
-		result = path_join(tmp, dir, tmp_names[which]);
+		result = whole_file_replace(io, path, data, len);
 	if (result < 0)
 		return result;
-	io->unlink(io, tmp);
-	fd = io->open(io, tmp, O_RDWR | O_CREAT | O_EXCL);
-	if (fd < 0)
-		return fd;
-	result = io_pwrite_full(io, fd, data, len, 0);
-	if (result == 0)
-		result = io->sync(io, fd);
-	io->close(io, fd);
-	if (result == 0)
-		result = io->rename(io, tmp, path);
-	if (result < 0) {
-		io->unlink(io, tmp);
-		return result;
-	}
 	return io->sync_dir(io, dir) < 0 ? MANIFEST_UNKNOWN : 0;
 }
 

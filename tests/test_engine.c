@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -893,6 +894,218 @@ static void test_compare_and_set_never_loses_an_update(void **state)
 	}
 }
 
+static void test_no_version_meets_a_pending_write(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct rig_request put;
+	struct rig_request cas;
+
+	assert_int_equal(rig_put(rig, "warm", "up"), 0);
+	rig->hook.hold_syncs = 1;
+	rig_fill_put(&put, "k", "first", ENGINE_ALWAYS);
+	rig_begin(rig, &put);
+	rig_turn(rig);
+	rig_fill_put(&cas, "k", "second", ENGINE_ALWAYS);
+	cas.mutations[0].condition = ENGINE_IF_VERSION;
+	cas.mutations[0].if_version = 0;
+	rig_begin(rig, &cas);
+	rig_turn(rig);
+	rig->hook.hold_syncs = 0;
+	assert_int_equal(rig_wait(rig, &cas), ENGINE_CONDITION);
+	assert_value(rig, "k", "first");
+}
+
+static void test_an_expired_key_that_is_deleted_stays_deleted(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct rig_request put;
+	bool existed;
+
+	rig_fill_put(&put, "k", "v", ENGINE_ALWAYS);
+	put.mutations[0].expires_at_ms =
+		rig->hook.io.clock_ms(&rig->hook.io) + 100000;
+	rig_begin(rig, &put);
+	assert_int_equal(rig_wait(rig, &put), 0);
+	rig->hook.clock_step_ms = 200000;
+	assert_int_equal(rig_delete(rig, "k", &existed), 0);
+	assert_false(existed);
+	rig->hook.clock_step_ms = 0;
+	assert_missing(rig, "k");
+	rig_reopen(rig);
+	assert_missing(rig, "k");
+}
+
+static void test_a_delete_of_nothing_is_as_durable_as_it_says(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct rig_request request;
+	uint64_t before;
+
+	assert_int_equal(rig_put(rig, "k", "v"), 0);
+	rig_fill_delete(&request, "k");
+	request.request.durability = ENGINE_NONE;
+	rig_begin(rig, &request);
+	assert_int_equal(rig_wait(rig, &request), 0);
+	before = rig_stat(rig, "syncs");
+	rig_fill_delete(&request, "k");
+	request.request.durability = ENGINE_ALWAYS;
+	rig_begin(rig, &request);
+	assert_int_equal(rig_wait(rig, &request), 0);
+	assert_int_equal(request.request.reached, ENGINE_ALWAYS);
+	assert_false(request.mutations[0].existed);
+	assert_int_equal(rig_stat(rig, "syncs"), before + 1);
+	/* Nothing is left that a sync could add. */
+	assert_int_equal(rig_delete(rig, "k", NULL), 0);
+	assert_int_equal(rig_stat(rig, "syncs"), before + 1);
+}
+
+static void test_a_busy_log_does_not_put_off_the_interval(void **state)
+{
+	enum { LEN = 100000 };
+	struct engine_rig *rig = *state;
+	struct timespec pause = { .tv_nsec = 60000000 };
+	char *value = calloc(1, LEN + 1);
+	struct rig_request first;
+	struct rig_request second;
+	uint64_t before;
+
+	memset(value, 'v', LEN);
+	rig->options.sync_interval_ms = 20;
+	rig->options.segment_size = 16 << 20;
+	rig_reopen(rig);
+	assert_int_equal(rig_put(rig, "warm", "up"), 0);
+	while (rig_stat(rig, "segments") < 2)
+		nanosleep(&pause, NULL);
+	/* Upkeep's own syncs are over. */
+	nanosleep(&pause, NULL);
+	rig_fill_put(&first, "k", "v", ENGINE_INTERVAL);
+	rig->hook.hold_syncs = 1;
+	rig_begin(rig, &first);
+	assert_int_equal(rig_wait(rig, &first), 0);
+	before = rig->hook.n_syncs;
+	/* A sync is due when there is another write to be made. */
+	nanosleep(&pause, NULL);
+	rig_fill_put(&second, "k", value, ENGINE_NONE);
+	rig_begin(rig, &second);
+	rig_turn(rig);
+	rig->hook.hold_syncs = 0;
+	assert_int_equal(rig_wait(rig, &second), 0);
+	assert_true(rig->hook.syncs_at_write > before);
+	free(value);
+}
+
+struct scanned {
+	bool done;
+	int result;
+	size_t n;
+	int item_result;
+	char key[32];
+};
+
+static void note_scan(struct engine_request *request)
+{
+	struct scanned *scanned = request->user;
+
+	scanned->done = true;
+	scanned->result = request->result;
+	scanned->n = request->n_items;
+	if (request->result != 0 || request->n_items != 1)
+		return;
+	scanned->item_result = request->items[0].result;
+	snprintf(scanned->key, sizeof(scanned->key), "%.*s",
+		 (int)request->items[0].key.len,
+		 (const char *)request->items[0].key.data);
+}
+
+static void test_a_scan_names_the_key_whose_value_cannot_be_read(void **state)
+{
+	enum { LEN = 20000 };
+	struct engine_rig *rig = *state;
+	char *value = calloc(1, LEN + 1);
+	struct scanned scanned = { .done = false };
+	struct engine_request scan = {
+		.op = ENGINE_SCAN,
+		.with_values = true,
+		.done = note_scan,
+		.user = &scanned,
+	};
+
+	memset(value, 'v', LEN);
+	assert_int_equal(rig_put(rig, "the key", value), 0);
+	rig->hook.read_error_len = LEN;
+	rig->hook.read_error = -EIO;
+	engine_submit(rig->engine, &scan);
+	rig_turn(rig);
+	assert_true(scanned.done);
+	assert_int_equal(scanned.result, 0);
+	assert_int_equal(scanned.n, 1);
+	assert_int_equal(scanned.item_result, -EIO);
+	assert_string_equal(scanned.key, "the key");
+	free(value);
+}
+
+/* Plain writes never change places, whatever becomes of those before. */
+static void test_a_delete_keeps_its_place_behind_a_refused_put(void **state)
+{
+	enum { LEN = 200000 };
+	struct engine_rig *rig = *state;
+	char *value = calloc(1, LEN + 1);
+	struct rig_request big[2];
+	struct rig_request gone[2];
+	struct rig_request small[2];
+	static const char *const keys[2] = { "old", "new" };
+	int i;
+
+	memset(value, 'v', LEN);
+	assert_int_equal(rig_put(rig, "old", "0"), 0);
+	rig->hook.allocate_error = -ENOSPC;
+	for (i = 0; i < 2; i++) {
+		rig_fill_put(&big[i], keys[i], value, ENGINE_ALWAYS);
+		rig_begin(rig, &big[i]);
+		rig_fill_delete(&gone[i], keys[i]);
+		rig_begin(rig, &gone[i]);
+		rig_fill_put(&small[i], keys[i], "2", ENGINE_ALWAYS);
+		rig_begin(rig, &small[i]);
+	}
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(rig_wait(rig, &big[i]), -ENOSPC);
+		assert_int_equal(rig_wait(rig, &gone[i]), 0);
+		assert_int_equal(rig_wait(rig, &small[i]), 0);
+		assert_value(rig, keys[i], "2");
+	}
+	/* And tells what was there when its turn came. */
+	assert_true(gone[0].mutations[0].existed);
+	assert_false(gone[1].mutations[0].existed);
+	rig->hook.allocate_error = 0;
+	free(value);
+}
+
+static void test_writes_behind_a_clear_keep_their_order(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct rig_request clear = { .request.op = ENGINE_CLEAR };
+	struct rig_request first;
+	struct rig_request second;
+	struct pollfd woken = { .fd = rig->wake_fd, .events = POLLIN };
+
+	assert_int_equal(rig_put(rig, "k", "0"), 0);
+	rig->hook.hold_syncs = 1;
+	rig_begin(rig, &clear);
+	rig_turn(rig);
+	rig_fill_put(&first, "k", "1", ENGINE_ALWAYS);
+	rig_begin(rig, &first);
+	rig_turn(rig);
+	/* The clear ends, and is not taken in before the second put is. */
+	rig->hook.hold_syncs = 0;
+	assert_int_equal(poll(&woken, 1, 20000), 1);
+	rig_fill_put(&second, "k", "2", ENGINE_ALWAYS);
+	rig_begin(rig, &second);
+	assert_int_equal(rig_wait(rig, &clear), 0);
+	assert_int_equal(rig_wait(rig, &first), 0);
+	assert_int_equal(rig_wait(rig, &second), 0);
+	assert_value(rig, "k", "2");
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -934,6 +1147,13 @@ int main(void)
 		T(test_a_put_never_reads_the_disk),
 		T(test_close_ends_every_request),
 		T(test_compare_and_set_never_loses_an_update),
+		T(test_no_version_meets_a_pending_write),
+		T(test_an_expired_key_that_is_deleted_stays_deleted),
+		T(test_a_delete_of_nothing_is_as_durable_as_it_says),
+		T(test_a_busy_log_does_not_put_off_the_interval),
+		T(test_a_scan_names_the_key_whose_value_cannot_be_read),
+		T(test_a_delete_keeps_its_place_behind_a_refused_put),
+		T(test_writes_behind_a_clear_keep_their_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,7 +22,11 @@ static int hook_open(struct io *io, const char *path, int flags)
 static ssize_t hook_pread(struct io *io, int fd, void *data, size_t len,
 			  uint64_t off)
 {
-	hook_of(io)->n_preads++;
+	struct hook_io *hook = hook_of(io);
+
+	hook->n_preads++;
+	if (hook->read_error != 0 && len >= hook->read_error_len)
+		return hook->read_error;
 	return io_system()->pread(io_system(), fd, data, len, off);
 }
 
@@ -32,6 +36,9 @@ static ssize_t hook_pwritev(struct io *io, int fd, const struct iovec *iov,
 	struct hook_io *hook = hook_of(io);
 
 	hook->n_writes++;
+	hook->syncs_at_write = hook->n_syncs;
+	while (hook->hold_writes)
+		sched_yield();
 	if (hook->write_error != 0 &&
 	    atomic_fetch_sub(&hook->writes_left, 1) <= 0)
 		return hook->write_error;

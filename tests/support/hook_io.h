@@ -23,8 +23,13 @@ struct hook_io {
 	_Atomic uint64_t n_writes;
 	_Atomic uint64_t n_preads;
 	_Atomic int64_t clock_step_ms; /* added to the clock */
-	/* a sync waits while this is not 0 */
+	/* a sync, a write waits while this is not 0 */
 	_Atomic int hold_syncs;
+	_Atomic int hold_writes;
+	_Atomic uint64_t syncs_at_write; /* n_syncs when the last one began */
+	/* what a pread of so many bytes or more returns, if not 0 */
+	_Atomic int read_error;
+	_Atomic uint64_t read_error_len;
 };
 
 void hook_io_init(struct hook_io *hook);
