@@ -961,35 +961,35 @@ static void test_a_delete_of_nothing_is_as_durable_as_it_says(void **state)
 
 static void test_a_busy_log_does_not_put_off_the_interval(void **state)
 {
-	enum { LEN = 100000 };
+	enum { LEN = 100000, INTERVAL_MS = 100 };
 	struct engine_rig *rig = *state;
-	struct timespec pause = { .tv_nsec = 60000000 };
+	struct timespec pause = { .tv_nsec = 2 * INTERVAL_MS * 1000000 };
 	char *value = calloc(1, LEN + 1);
-	struct rig_request first;
-	struct rig_request second;
+	struct rig_request puts[3];
 	uint64_t before;
 
 	memset(value, 'v', LEN);
-	rig->options.sync_interval_ms = 20;
+	rig->options.sync_interval_ms = INTERVAL_MS;
 	rig->options.segment_size = 16 << 20;
 	rig_reopen(rig);
 	assert_int_equal(rig_put(rig, "warm", "up"), 0);
-	while (rig_stat(rig, "segments") < 2)
-		nanosleep(&pause, NULL);
 	/* Upkeep's own syncs are over. */
 	nanosleep(&pause, NULL);
-	rig_fill_put(&first, "k", "v", ENGINE_INTERVAL);
-	rig->hook.hold_syncs = 1;
-	rig_begin(rig, &first);
-	assert_int_equal(rig_wait(rig, &first), 0);
 	before = rig->hook.n_syncs;
-	/* A sync is due when there is another write to be made. */
-	nanosleep(&pause, NULL);
-	rig_fill_put(&second, "k", value, ENGINE_NONE);
-	rig_begin(rig, &second);
+	rig_fill_put(&puts[0], "k", "v", ENGINE_INTERVAL);
+	rig_begin(rig, &puts[0]);
+	assert_int_equal(rig_wait(rig, &puts[0]), 0);
+	/* The sync is due while the log writes, and more is to be written. */
+	rig->hook.hold_writes = 1;
+	rig_fill_put(&puts[1], "k", value, ENGINE_NONE);
+	rig_begin(rig, &puts[1]);
 	rig_turn(rig);
-	rig->hook.hold_syncs = 0;
-	assert_int_equal(rig_wait(rig, &second), 0);
+	nanosleep(&pause, NULL);
+	rig_fill_put(&puts[2], "k", value, ENGINE_NONE);
+	rig_begin(rig, &puts[2]);
+	rig_turn(rig);
+	rig->hook.hold_writes = 0;
+	assert_int_equal(rig_wait(rig, &puts[2]), 0);
 	assert_true(rig->hook.syncs_at_write > before);
 	free(value);
 }

@@ -205,6 +205,9 @@ static void test_what_is_too_long_is_refused(void **state)
 	assert_int_equal(store_apply(store, writes, 2, STORE_NONE), 0);
 	writes[1].value_len = (size_t)STORE_VALUE_MAX + 1;
 	expect_invalid(writes, 2);
+	/* together more than the index can point into */
+	writes[1].value_len = STORE_BATCH_BYTES;
+	expect_invalid(writes, 2);
 	free(key);
 	free(writes);
 }

@@ -252,6 +252,14 @@ static void test_an_empty_filled_segment_is_replaced(void **state)
 	upkeep_settle(upkeep);
 	assert_int_equal(durable_row(segment->id).state, MANIFEST_REPLACED);
 	assert_false(exists("/0000000001.hint"));
+	/* and is its owner's to discard: it would be in the way for ever */
+	assert_true(segment->replaced);
+	assert_true(upkeep_found_replaced(upkeep));
+	assert_false(upkeep_found_replaced(upkeep));
+	segments_remove(table, segment);
+	upkeep_discard(upkeep, segment);
+	upkeep_settle(upkeep);
+	assert_false(exists("/0000000001.seg"));
 }
 
 static void test_flush_tells_what_failed(void **state)
@@ -309,6 +317,28 @@ static void test_a_take_that_fails_leaves_what_can_be_taken_later(void **state)
 		simfs_set_fault(fs, NULL);
 		take(10);
 	}
+}
+
+/* Neither the spare that is listed, nor segments that are not, get lost. */
+static void test_takes_while_no_manifest_can_be_written(void **state)
+{
+	struct segment *segment = NULL;
+
+	(void)state;
+	upkeep_want_spare(upkeep);
+	upkeep_settle(upkeep);
+	assert_true(upkeep_has_spare(upkeep));
+	set_fault(1u << SIMFS_RENAME, 1, true, EIO);
+	assert_int_equal(upkeep_take(upkeep, 10, &segment), 0);
+	assert_int_equal(segment->id, 1);
+	for (int i = 0; i < 20; i++) {
+		upkeep_want_spare(upkeep);
+		assert_int_not_equal(upkeep_take(upkeep, 10, &segment), 0);
+	}
+	upkeep_settle(upkeep);
+	assert_true(table->count <= 2);
+	simfs_set_fault(fs, NULL);
+	take(10);
 }
 
 static void test_no_room_and_room_again(void **state)
@@ -562,6 +592,7 @@ int main(void)
 		both(test_flush_tells_what_failed),
 		both(test_flush_without_anything_new_writes_nothing),
 		both(test_a_take_that_fails_leaves_what_can_be_taken_later),
+		both(test_takes_while_no_manifest_can_be_written),
 		both(test_no_room_and_room_again),
 		threaded_only(test_a_spare_is_made_when_there_is_room_again),
 		threaded_only(test_a_failed_manifest_is_tried_again_by_itself),
