@@ -12,7 +12,7 @@ COMMON = checksum digest engine_decide engine_local engine_log \
 	engine_read engine_stats engine_write entry events folder hint index \
 	index_load index_memory index_scan io lock log lookup manifest path \
 	pending record recovery recovery_load recovery_tail segment segments \
-	store tail units upkeep view whole_file
+	store store_open tail units upkeep upkeep_round view whole_file
 
 # proto/, the wire.
 PROTO = buffer frame message message_check message_decode \

@@ -331,6 +331,8 @@ static int open_store(struct local *local,
 		.segment_size = options->segment_size,
 		.progress = options->progress,
 		.progress_ctx = options->progress_ctx,
+		.changed = local->host.wake,
+		.changed_ctx = local->host.ctx,
 	};
 	struct store_error why = { "" };
 	int result = store_open(&store_options, &local->store, &why);

@@ -35,7 +35,8 @@ static bool is_tmp(const char *name)
 		return false;
 	memcpy(base, name, len - 4);
 	base[len - 4] = 0;
-	return manifest_is_name(base) || segment_parse_name(base, &id, &is_hint);
+	return manifest_is_name(base) ||
+	       segment_parse_name(base, &id, &is_hint);
 }
 
 static int look_at(void *ctx, const char *name)
@@ -75,8 +76,7 @@ static bool parent_of(const char *path, char parent[PATH_LEN_MAX])
 	while (len > 1 && path[len - 1] == '/')
 		len--;
 	if (len == 0) {
-		strcpy(parent, ".");
-		return strcmp(path, ".") != 0;
+		return path_copy(parent, ".") == 0 && strcmp(path, ".") != 0;
 	}
 	if (len >= PATH_LEN_MAX)
 		return false;
@@ -123,9 +123,8 @@ void folder_unmake(struct io *io, const char *dir, unsigned int made)
 	char path[PATH_LEN_MAX];
 	char parent[PATH_LEN_MAX];
 
-	if (strlen(dir) >= sizeof(path))
+	if (path_copy(path, dir) < 0)
 		return;
-	strcpy(path, dir);
 	while (made > 0) {
 		int result = io->rmdir(io, path);
 
@@ -134,9 +133,8 @@ void folder_unmake(struct io *io, const char *dir, unsigned int made)
 			made--;
 		else if (result != -ENOENT)
 			break;
-		if (!parent_of(path, parent))
+		if (!parent_of(path, parent) || path_copy(path, parent) < 0)
 			break;
-		strcpy(path, parent);
 	}
 }
 
@@ -158,8 +156,8 @@ static int sweep_each(void *ctx, const char *name)
 		return 0;
 	if (sweep->n == sweep->cap) {
 		size_t cap = sweep->cap + NAMES_STEP;
-		void *grown = realloc(sweep->names,
-				      cap * sizeof(*sweep->names));
+		void *grown =
+			realloc(sweep->names, cap * sizeof(*sweep->names));
 
 		if (!grown)
 			return -ENOMEM;

@@ -161,7 +161,6 @@ int index_new(const struct index_options *options, struct index **out)
 	if (!index)
 		return -ENOMEM;
 	index->options = *options;
-	index->header_fd = -1;
 	index->sealed = true;
 	index->n_buckets = INDEX_BUCKETS_MIN;
 	rc = index_memory_init(index);

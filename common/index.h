@@ -52,6 +52,12 @@ struct index_options {
 	 */
 	bool (*may_allocate)(void *ctx, uint64_t len);
 	void *ctx;
+	/*
+	 * Not in shared memory: no descriptors, so no reader in another
+	 * process; far cheaper to make and to free.  Pages are made when
+	 * they are first written to, as the process's other memory.
+	 */
+	bool is_private;
 };
 
 /* Makes an empty index.  OUT is owned by the caller: index_free. */
@@ -218,7 +224,8 @@ struct index_header *index_header(struct index *index);
 
 /*
  * Descriptors for readers, owned by the index: open a description of its
- * own for each process.  -ENOENT: there is no such chunk (yet).
+ * own for each process.  -ENOENT: there is no such chunk (yet); -ENOTSUP:
+ * the index is private.
  */
 int index_header_fd(const struct index *index);
 int index_chunk_fd(const struct index *index, enum index_family family,

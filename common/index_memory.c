@@ -42,12 +42,9 @@ static bool seal(int fd)
 static int map_memfd(struct index *index, uint64_t len, int *fd_out, void **out)
 {
 	void *base = MAP_FAILED;
-	int rc = index_memory_allow(index, INDEX_PAGE_LEN);
-	int fd;
+	int fd = memfd_create("getme-index", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int rc;
 
-	if (rc)
-		return rc;
-	fd = memfd_create("getme-index", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0 || ftruncate(fd, (off_t)len))
 		goto fail;
 	base = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -71,13 +68,48 @@ static int populate_range(const struct index *index, int fd, uint64_t off,
 {
 	int rc = index_memory_allow(index, len);
 
-	if (rc)
+	if (rc || index->options.is_private)
 		return rc;
 	while (fallocate(fd, 0, (off_t)off, (off_t)len)) {
 		if (errno != EINTR)
 			return -errno;
 	}
 	return 0;
+}
+
+/* ---- private memory ---- */
+
+static int map_private(uint64_t len, void **out)
+{
+	void *base = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (base == MAP_FAILED)
+		return -errno;
+	*out = base;
+	return 0;
+}
+
+/* Memory to be unmapped: what lies side by side goes with one call. */
+struct unmapping {
+	unsigned char *base;
+	size_t len;
+};
+
+static void unmap_end(struct unmapping *run)
+{
+	if (run->len)
+		munmap(run->base, run->len);
+	run->len = 0;
+}
+
+static void unmap_also(struct unmapping *run, void *base, size_t len)
+{
+	if (run->base + run->len != base) {
+		unmap_end(run);
+		run->base = base;
+	}
+	run->len += len;
 }
 
 /* ---- sequences ---- */
@@ -88,46 +120,56 @@ static size_t sequences_len(enum index_family family, unsigned chunk)
 	       index_family_slots[family] * sizeof(uint64_t);
 }
 
-static int map_sequences(struct index *index, enum index_family family,
-			 unsigned chunk)
+/* One mapping for the sequences of the chunks FROM to END of a family. */
+static int map_sequences(struct index *index, enum index_family f,
+			 unsigned from, unsigned end)
 {
+	uint64_t **sequences = index->families[f].sequences;
 	int rc = index_memory_allow(index, INDEX_PAGE_LEN);
-	void *base;
+	size_t len = 0;
+	void *base = NULL;
 
+	for (unsigned i = from; i < end; i++)
+		len += sequences_len(f, i);
+	if (!rc)
+		rc = map_private(len, &base);
 	if (rc)
 		return rc;
-	base = mmap(NULL, sequences_len(family, chunk), PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (base == MAP_FAILED)
-		return -errno;
-	index->families[family].sequences[chunk] = base;
+	for (unsigned i = from; i < end; i++) {
+		sequences[i] = base;
+		base = (unsigned char *)base + sequences_len(f, i);
+	}
 	return 0;
 }
 
 void index_memory_unmap_sequences(struct index *index)
 {
+	struct unmapping run = { NULL, 0 };
+
 	for (int f = 0; f < INDEX_N_FAMILIES; f++) {
 		struct index_array *family = &index->families[f];
 
+		/* The last may have sequences and no chunk. */
 		for (unsigned i = 0; i < INDEX_CHUNKS_MAX; i++) {
 			if (!family->sequences[i])
-				continue;
-			munmap(family->sequences[i], sequences_len(f, i));
+				break;
+			unmap_also(&run, family->sequences[i],
+				   sequences_len(f, i));
 			family->sequences[i] = NULL;
 		}
 	}
+	unmap_end(&run);
 }
 
 int index_memory_map_sequences(struct index *index)
 {
 	for (int f = 0; f < INDEX_N_FAMILIES; f++) {
-		for (unsigned i = 0; i < index->families[f].n_chunks; i++) {
-			int rc = map_sequences(index, f, i);
+		unsigned n_chunks = index->families[f].n_chunks;
+		int rc = n_chunks ? map_sequences(index, f, 0, n_chunks) : 0;
 
-			if (rc) {
-				index_memory_unmap_sequences(index);
-				return rc;
-			}
+		if (rc) {
+			index_memory_unmap_sequences(index);
+			return rc;
 		}
 	}
 	return 0;
@@ -148,29 +190,51 @@ uint64_t index_memory_loading_len(const struct index *index)
 
 /* ---- chunks ---- */
 
+/* Memory of either kind; FD is -1 when it is private. */
+static int map_memory(struct index *index, uint64_t len, int *fd, void **base)
+{
+	int rc = index_memory_allow(index, INDEX_PAGE_LEN);
+
+	if (rc)
+		return rc;
+	if (!index->options.is_private)
+		return map_memfd(index, len, fd, base);
+	*fd = -1;
+	return map_private(len, base);
+}
+
+/* The family's next chunk is mapped at BASE. */
+static void take_chunk(struct index *index, enum index_family f, int fd,
+		       void *base)
+{
+	struct index_array *family = &index->families[f];
+	unsigned chunk = family->n_chunks++;
+	bool used = false;
+	int rc;
+
+	family->fds[chunk] = fd;
+	family->bases[chunk] = base;
+	rc = lookup_add_chunk(&index->map, f, chunk, base, &used);
+	assert(!rc && used);
+	(void)rc;
+}
+
 static int add_chunk(struct index *index, enum index_family f)
 {
 	struct index_array *family = &index->families[f];
 	unsigned chunk = family->n_chunks;
 	void *base = NULL;
-	bool used;
-	int rc;
+	int fd = -1;
+	int rc = 0;
 
 	if (chunk == INDEX_CHUNKS_MAX)
 		return -ENOMEM;
-	if (index->loading && !family->sequences[chunk]) {
-		rc = map_sequences(index, f, chunk);
-		if (rc)
-			return rc;
-	}
-	rc = map_memfd(index, index_chunk_len(chunk), &family->fds[chunk],
-		       &base);
-	if (rc)
-		return rc;
-	family->bases[chunk] = base;
-	family->n_chunks++;
-	rc = lookup_add_chunk(&index->map, f, chunk, base, &used);
-	assert(!rc && used);
+	if (index->loading && !family->sequences[chunk])
+		rc = map_sequences(index, f, chunk, chunk + 1);
+	if (!rc)
+		rc = map_memory(index, index_chunk_len(chunk), &fd, &base);
+	if (!rc)
+		take_chunk(index, f, fd, base);
 	return rc;
 }
 
@@ -215,7 +279,8 @@ int index_memory_populate_page(struct index *index, uint64_t page)
 	return rc;
 }
 
-uint64_t index_memory_len(const struct index *index)
+/* Pages of memfds; reading may have made some that were not populated. */
+static uint64_t shared_len(const struct index *index)
 {
 	uint64_t blocks = 0;
 	struct stat st;
@@ -230,8 +295,27 @@ uint64_t index_memory_len(const struct index *index)
 				blocks += (uint64_t)st.st_blocks;
 		}
 	}
-	return blocks * 512 + sizeof(*index) +
-	       index->open_max * sizeof(*index->open);
+	return blocks * 512;
+}
+
+static uint64_t populated_len(const struct index *index)
+{
+	uint64_t len = INDEX_HEADER_LEN - INDEX_FIRST_LEN;
+
+	for (int i = 0; i < INDEX_N_FIRST_PAGES / 64; i++)
+		len += (uint64_t)__builtin_popcountll(index->first_pages[i]) *
+		       INDEX_PAGE_LEN;
+	for (int f = 0; f < INDEX_N_FAMILIES; f++)
+		len += index->families[f].populated;
+	return len;
+}
+
+uint64_t index_memory_len(const struct index *index)
+{
+	uint64_t len = index->options.is_private ? populated_len(index) :
+						   shared_len(index);
+
+	return len + sizeof(*index) + index->open_max * sizeof(*index->open);
 }
 
 /* ---- overflow buckets ---- */
@@ -266,20 +350,26 @@ void index_memory_give_overflow(struct index *index, uint32_t number)
 
 /* ---- all of it ---- */
 
-static int make_header(struct index *index)
+/* Of a private index there are LEN bytes, the header's the first of them. */
+static int make_header(struct index *index, uint64_t len)
 {
 	struct index_header *header;
 	void *base = NULL;
-	int rc = map_memfd(index, INDEX_HEADER_LEN, &index->header_fd, &base);
+	int fd = -1;
+	int rc = map_memory(index, len, &fd, &base);
 
 	if (rc)
 		return rc;
-	assert(base);
+	rc = populate_range(index, fd, 0, INDEX_HEADER_LEN);
+	if (rc) {
+		munmap(base, len);
+		if (fd >= 0)
+			close(fd);
+		return rc;
+	}
 	header = base;
 	index->header = header;
-	rc = populate_range(index, index->header_fd, 0, INDEX_HEADER_LEN);
-	if (rc)
-		return rc;
+	index->header_fd = fd;
 	header->layout = INDEX_LAYOUT;
 	header->n_buckets = index->n_buckets;
 	memcpy(header->secret, index->options.secret, DIGEST_SECRET_LEN);
@@ -287,36 +377,71 @@ static int make_header(struct index *index)
 	return lookup_init(&index->map, header);
 }
 
-int index_memory_init(struct index *index)
+static int make_shared(struct index *index)
 {
 	struct index_array *primary = &index->families[INDEX_PRIMARY];
-	uint64_t end = 0;
-	int rc = make_header(index);
+	int rc = make_header(index, INDEX_HEADER_LEN);
 
-	while (!rc && end < INDEX_FIRST_LEN) {
+	for (uint64_t end = 0; !rc && end < INDEX_FIRST_LEN;) {
 		end += index_chunk_len(primary->n_chunks);
 		rc = add_chunk(index, INDEX_PRIMARY);
 	}
-	if (!rc)
-		primary->populated = INDEX_FIRST_LEN;
 	return rc;
+}
+
+static int make_private(struct index *index)
+{
+	int rc = make_header(index, INDEX_HEADER_LEN + INDEX_FIRST_LEN);
+	unsigned char *base = (unsigned char *)index->header;
+
+	if (rc)
+		return rc;
+	base += INDEX_HEADER_LEN;
+	for (uint64_t end = 0; end < INDEX_FIRST_LEN;) {
+		unsigned chunk = index->families[INDEX_PRIMARY].n_chunks;
+
+		take_chunk(index, INDEX_PRIMARY, -1, base + end);
+		end += index_chunk_len(chunk);
+	}
+	return 0;
+}
+
+int index_memory_init(struct index *index)
+{
+	int rc = index->options.is_private ? make_private(index) :
+					     make_shared(index);
+
+	if (!rc)
+		index->families[INDEX_PRIMARY].populated = INDEX_FIRST_LEN;
+	return rc;
+}
+
+static void close_all(const struct index *index)
+{
+	for (int f = 0; f < INDEX_N_FAMILIES; f++) {
+		for (unsigned i = 0; i < index->families[f].n_chunks; i++)
+			close(index->families[f].fds[i]);
+	}
+	close(index->header_fd);
 }
 
 void index_memory_deinit(struct index *index)
 {
-	index_memory_unmap_sequences(index);
-	for (int f = 0; f < INDEX_N_FAMILIES; f++) {
-		struct index_array *family = &index->families[f];
+	struct unmapping run = { NULL, 0 };
 
-		for (unsigned i = 0; i < family->n_chunks; i++) {
-			munmap(family->bases[i], index_chunk_len(i));
-			close(family->fds[i]);
-		}
+	index_memory_unmap_sequences(index);
+	if (!index->header)
+		return;
+	if (!index->options.is_private)
+		close_all(index);
+	unmap_also(&run, index->header, INDEX_HEADER_LEN);
+	for (int f = 0; f < INDEX_N_FAMILIES; f++) {
+		const struct index_array *family = &index->families[f];
+
+		for (unsigned i = 0; i < family->n_chunks; i++)
+			unmap_also(&run, family->bases[i], index_chunk_len(i));
 	}
-	if (index->header) {
-		munmap(index->header, INDEX_HEADER_LEN);
-		close(index->header_fd);
-	}
+	unmap_end(&run);
 }
 
 /* ---- what readers are given ---- */
@@ -333,12 +458,14 @@ struct index_header *index_header(struct index *index)
 
 int index_header_fd(const struct index *index)
 {
-	return index->header_fd;
+	return index->options.is_private ? -ENOTSUP : index->header_fd;
 }
 
 int index_chunk_fd(const struct index *index, enum index_family family,
 		   unsigned chunk)
 {
+	if (index->options.is_private)
+		return -ENOTSUP;
 	if ((unsigned)family >= INDEX_N_FAMILIES ||
 	    chunk >= index->families[family].n_chunks)
 		return -ENOENT;

@@ -7,6 +7,9 @@
  * -ENOMEM or -ENOSPC and not SIGBUS.  All of it is asked for with
  * options.may_allocate first.
  *
+ * A private index has anonymous memory instead, and descriptors of -1.  Its
+ * header and first chunks lie behind each other in one mapping.
+ *
  * While loading every chunk has an array of sequences beside it, one a slot,
  * in private memory.
  *
@@ -36,8 +39,8 @@ static const unsigned short index_family_bucket_len[INDEX_N_FAMILIES] = {
 
 /*
  * Makes the header and the first chunks of an index whose options and
- * n_buckets are set, whose header_fd is -1 and whose rest is 0.  When it
- * fails, index_memory_deinit clears up.
+ * n_buckets are set and whose rest is 0.  When it fails, index_memory_deinit
+ * clears up; the header is set only if it may be written to.
  */
 int index_memory_init(struct index *index);
 
@@ -61,7 +64,10 @@ int index_memory_populate_page(struct index *index, uint64_t page);
 int index_memory_map_sequences(struct index *index);
 void index_memory_unmap_sequences(struct index *index);
 
-/* What exists of chunks, with the rest of the index, in bytes; asks fstat. */
+/*
+ * What exists of chunks, with the rest of the index, in bytes.  Asks fstat
+ * where memory is shared.
+ */
 uint64_t index_memory_len(const struct index *index);
 
 /* Address space of the sequences, in bytes. */

@@ -9,7 +9,10 @@
 
 #include "common/path.h"
 
-enum { TEXT_LEN = 64 };
+enum {
+	TEXT_LEN = 64,
+	TRIES = 100, /* to meet a LOCK that is not just being removed */
+};
 
 static void note(struct io *io, int fd, const char *what)
 {
@@ -51,23 +54,50 @@ static void read_report(struct io *io, int fd, struct lock_report *report)
 	report->sync_failed = strncmp(rest, " sync-failed", 12) == 0;
 }
 
-int lock_take(struct io *io, const char *dir, struct lock_report *report)
+/*
+ * A start that failed removes the folder that it made, LOCK included: who had
+ * opened that file by then has a lock that nobody else will meet.
+ */
+static int is_orphan(struct io *io, int fd)
 {
-	char path[PATH_LEN_MAX];
-	int result;
-	int fd;
+	struct io_stat st;
+	int result = io->stat(io, fd, &st);
 
-	result = path_join(path, dir, "LOCK");
-	if (result < 0)
-		return result;
-	fd = io->open(io, path, O_RDWR | O_CREAT);
+	return result < 0 ? result : st.n_links == 0;
+}
+
+static int take_once(struct io *io, const char *path,
+		     struct lock_report *report)
+{
+	int result;
+	int fd = io->open(io, path, O_RDWR | O_CREAT);
+
 	if (fd < 0)
 		return fd;
 	result = io->lock(io, fd);
 	read_report(io, fd, report);
+	if (result == 0) {
+		result = is_orphan(io, fd);
+		if (result > 0)
+			result = -ESTALE;
+	}
 	if (result < 0) {
 		io->close(io, fd);
 		return result;
 	}
 	return fd;
+}
+
+int lock_take(struct io *io, const char *dir, struct lock_report *report)
+{
+	char path[PATH_LEN_MAX];
+	int tries = TRIES;
+	int result = path_join(path, dir, "LOCK");
+
+	if (result < 0)
+		return result;
+	do {
+		result = take_once(io, path, report);
+	} while (result == -ESTALE && --tries > 0);
+	return result;
 }

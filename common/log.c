@@ -1,5 +1,6 @@
 #include "common/log.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,7 @@ int log_sync(struct log *log)
 		return LOG_READ_ONLY;
 	if (!log->dirty)
 		return 0;
+	assert(log->active);
 	result = log->io->sync(log->io, log->active->fd);
 	log->n_syncs++;
 	if (result < 0)
@@ -386,8 +388,8 @@ void log_write(struct log *log, struct log_record *first)
 		}
 		result = admit(log, record);
 		if (result == 0)
-			result = prepare(log, record, &pending,
-					 &first_sequence);
+			result =
+				prepare(log, record, &pending, &first_sequence);
 		if (result == 0)
 			result = place_record(log, record);
 		if (result != 0)

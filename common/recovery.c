@@ -154,7 +154,7 @@ static int sweep(struct recovery_run_state *run)
 static int make_tables(struct recovery_run_state *run)
 {
 	struct recovery *out = run->out;
-	struct index_options options = { 0 };
+	struct index_options options = { .is_private = out->private_index };
 	int result = 0;
 
 	memcpy(options.secret, out->secret, sizeof(options.secret));

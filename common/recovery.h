@@ -38,6 +38,7 @@ struct recovery {
 	struct io *io;
 	const char *dir;
 	bool sync_failed; /* the last run ended in a failed sync */
+	bool private_index;
 	const uint8_t *secret;
 	struct events *events;
 	void (*progress)(void *ctx, uint64_t done, uint64_t total);

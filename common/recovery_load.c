@@ -226,10 +226,10 @@ int recovery_open_listed(struct recovery_run_state *run,
 static int load_sealed_row(struct recovery_run_state *run,
 			   const struct manifest_segment *row)
 {
-	struct segment *segment;
+	struct segment *segment = NULL;
 	int result = recovery_open_listed(run, row, &segment);
 
-	if (result != 0)
+	if (result != 0 || !segment)
 		return result;
 	if (segment->capacity < row->len) {
 		run->out->damaged_entries++;

@@ -38,7 +38,7 @@ enum {
 	STORE_KEY_MAX = 65535,
 	STORE_BATCH_MAX = 16384,
 	STORE_BATCH_BYTES = 64 << 20, /* keys and values of a batch */
-	STORE_SEGMENT_MIN = 64 << 10,  /* bytes, --segment-size */
+	STORE_SEGMENT_MIN = 64 << 10, /* bytes, --segment-size */
 	STORE_SEGMENT_MAX = 128 << 20,
 	STORE_VALUE_MAX = 1 << 30, /* bytes, the ceiling of --max-value */
 };
@@ -62,11 +62,19 @@ struct store;
 
 struct store_options {
 	const char *dir;
-	struct io *io;		/* NULL: io_system() */
-	uint64_t segment_size;	/* 0: automatic, 4 MiB to 128 MiB */
+	struct io *io;	       /* NULL: io_system() */
+	uint64_t segment_size; /* 0: automatic, 4 MiB to 128 MiB */
+	/*
+	 * For offline tools and tests: the index is not in shared memory,
+	 * nobody can attach; opening and closing cost less.
+	 */
+	bool private_index;
 	/* Told while loading, may be NULL: segments done, of all. */
 	void (*progress)(void *ctx, uint64_t done, uint64_t total);
 	void *progress_ctx;
+	/* Told from the upkeep thread when its state may have changed. */
+	void (*changed)(void *ctx);
+	void *changed_ctx;
 };
 
 /* Why an open failed: one line, what happened and what to do. */
@@ -159,7 +167,7 @@ struct store_stats {
 	uint64_t disk_bytes; /* lengths of all segments */
 	uint64_t index_bytes;
 	uint64_t last_sequence;
-	uint64_t hint_bytes_read; /* at open */
+	uint64_t hint_bytes_read;    /* at open */
 	uint64_t segment_bytes_read; /* at open */
 	uint64_t hints_rebuilt;
 	uint64_t damaged_entries; /* found at open */

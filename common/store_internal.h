@@ -30,6 +30,7 @@ struct store {
 	struct io *io;
 	char dir[PATH_LEN_MAX];
 	int lock_fd;
+	bool private_index;
 	uint8_t secret[DIGEST_SECRET_LEN];
 	struct events events;
 	struct segments *segments;

@@ -57,8 +57,8 @@ struct upkeep_stats {
 };
 
 /* MANIFEST is taken over on success (its rows belong to upkeep then). */
-int upkeep_new(const struct upkeep_options *options,
-	       struct manifest *manifest, struct upkeep **upkeep);
+int upkeep_new(const struct upkeep_options *options, struct manifest *manifest,
+	       struct upkeep **upkeep);
 
 /* Begins the thread.  0 or -errno. */
 int upkeep_start(struct upkeep *upkeep);
