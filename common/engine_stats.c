@@ -155,6 +155,8 @@ static void engine_rows(struct rows *rows, const struct local *local)
 		"Answers that waited for a pending write", local->n_parked);
 	counter(rows, "expired_keys", "Expired keys removed when asked for",
 		local->n_expired);
+	gauge(rows, "spare_segments", "Prepared segments that wait to be used",
+	      upkeep_has_spare(local->store->upkeep));
 	gauge(rows, "pending_keys", "Keys with a write under way",
 	      local->pending.n_nodes);
 }

@@ -312,8 +312,8 @@ static uint64_t populated_len(const struct index *index)
 
 uint64_t index_memory_len(const struct index *index)
 {
-	uint64_t len = index->options.is_private ? populated_len(index) :
-						   shared_len(index);
+	uint64_t len = index->options.is_private ? populated_len(index)
+						 : shared_len(index);
 
 	return len + sizeof(*index) + index->open_max * sizeof(*index->open);
 }
@@ -408,8 +408,8 @@ static int make_private(struct index *index)
 
 int index_memory_init(struct index *index)
 {
-	int rc = index->options.is_private ? make_private(index) :
-					     make_shared(index);
+	int rc = index->options.is_private ? make_private(index)
+					   : make_shared(index);
 
 	if (!rc)
 		index->families[INDEX_PRIMARY].populated = INDEX_FIRST_LEN;

@@ -229,7 +229,7 @@ void store_make_visible(struct store *store, const struct record *record)
 
 int store_new_index(struct store *store, struct index **index)
 {
-	struct index_options options = { 0 };
+	struct index_options options = { .is_private = store->private_index };
 
 	memcpy(options.secret, store->secret, sizeof(options.secret));
 	return index_new(&options, index);

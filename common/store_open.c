@@ -111,6 +111,7 @@ static int recover(struct store *store, const struct store_options *options,
 		.io = store->io,
 		.dir = store->dir,
 		.sync_failed = sync_failed,
+		.private_index = store->private_index,
 		.secret = store->secret,
 		.events = &store->events,
 		.progress = options->progress,
@@ -180,6 +181,7 @@ static struct store *new_store(const struct store_options *options)
 	}
 	store->io = options->io ? options->io : io_system();
 	store->lock_fd = -1;
+	store->private_index = options->private_index;
 	events_init(&store->events);
 	return store;
 }

@@ -59,7 +59,8 @@ int verify_open(struct simfs *fs, struct store **store,
 {
 	struct store_options options = { .dir = VERIFY_DIR,
 					 .io = simfs_io(fs),
-					 .segment_size = STORE_SEGMENT_MIN };
+					 .segment_size = STORE_SEGMENT_MIN,
+					 .private_index = true };
 
 	error->text[0] = '\0';
 	return store_open(&options, store, error);

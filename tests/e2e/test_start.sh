@@ -117,11 +117,17 @@ test_modes() {
 	stop
 }
 
+spare_is_ready() {
+	[ "$(stat_row spare_segments)" = 1 ]
+}
+
 test_second_daemon() {
 	local before after
 
 	start
 	"$ctl" put k v
+	# What the put made it prepare is there.
+	await 10 spare_is_ready
 	before=$(snapshot "$store"; stat -c '%i %Y' "$socket")
 	refused 'a second daemon on the store' 1 "getmed: *in use*$pid*" \
 		--store "$store" --socket "$dir/made/by/it/sock"
