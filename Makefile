@@ -494,7 +494,7 @@ tidy: $(C_SOURCES:%.c=$(B)/tidy/%)
 $(B)/tidy/%: %.c $(B)/obj/%.o .clang-tidy
 	$(call say,TIDY,$<)
 	@mkdir -p $(@D)
-	$(Q)clang-tidy --quiet $< -- $(wordlist 2,99,$(COMPILE)) \
+	$(Q)clang-tidy --quiet $< -- $(wordlist 2,99,$(COMPILE)) -Iclient \
 		>$@.out 2>&1 || { cat $@.out; exit 1; }
 	@touch $@
 

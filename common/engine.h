@@ -127,7 +127,7 @@ struct engine_mutation {
 	/* out */
 	uint64_t version; /* of the key after the write; 0 for a delete */
 	int64_t number;
-	bool existed; /* before this mutation */
+	bool existed; /* before the write; in a list of deletes, once a key */
 };
 
 /* One answer of get, stat, get_many or scan; borrowed until done returns. */

@@ -418,9 +418,9 @@ void decide_existed(struct local *local, struct engine_request *request)
 
 	for (i = 0; i < request->n_mutations; i++) {
 		struct engine_mutation *mutation = &request->mutations[i];
-		struct digest digest = digest_of(local->store->secret,
-						 mutation->key.data,
-						 mutation->key.len);
+		struct digest digest =
+			digest_of(local->store->secret, mutation->key.data,
+				  mutation->key.len);
 		struct key_state state = { .exists = false };
 		int result;
 

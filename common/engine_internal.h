@@ -39,7 +39,7 @@ struct write {
 	struct index *index; /* of a clear: the empty one */
 	struct pending_node *nodes;
 	uint8_t *value; /* made by incr and touch; owned */
-	bool guessed; /* existed was told from writes that were pending */
+	bool guessed;	/* existed was told from writes that were pending */
 };
 
 /* Records on their way to the log thread, or back. */

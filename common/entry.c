@@ -167,8 +167,8 @@ void entry_batch_put(uint8_t value[ENTRY_BATCH_VALUE_LEN], uint32_t count,
 	bytes_put64(value + 8, run_len);
 }
 
-int entry_batch_get(const uint8_t value[ENTRY_BATCH_VALUE_LEN],
-		    uint32_t *count, uint64_t *run_len)
+int entry_batch_get(const uint8_t value[ENTRY_BATCH_VALUE_LEN], uint32_t *count,
+		    uint64_t *run_len)
 {
 	uint32_t n = bytes_get32(value);
 	uint64_t len = bytes_get64(value + 8);

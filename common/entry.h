@@ -124,7 +124,7 @@ bool entry_value_ok(const struct entry *entry, const uint8_t *value);
 void entry_batch_put(uint8_t value[ENTRY_BATCH_VALUE_LEN], uint32_t count,
 		     uint64_t run_len);
 /* 0 or ENTRY_BAD. */
-int entry_batch_get(const uint8_t value[ENTRY_BATCH_VALUE_LEN],
-		    uint32_t *count, uint64_t *run_len);
+int entry_batch_get(const uint8_t value[ENTRY_BATCH_VALUE_LEN], uint32_t *count,
+		    uint64_t *run_len);
 
 #endif

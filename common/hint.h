@@ -110,8 +110,8 @@ struct hint {
  * entries fit.  0, HINT_BAD, -ENOENT, -ENOMEM, -errno.
  */
 int hint_load(struct hint *hint, struct io *io, const char *dir,
-	      const uint8_t store_id[SEGMENT_STORE_ID_LEN],
-	      uint32_t segment_id, uint64_t segment_len);
+	      const uint8_t store_id[SEGMENT_STORE_ID_LEN], uint32_t segment_id,
+	      uint64_t segment_len);
 void hint_deinit(struct hint *hint);
 
 /* The same from bytes that the caller has (taken over on success). */

@@ -37,7 +37,7 @@
 enum log_result {
 	LOG_UNKNOWN = 1,   /* a sync, or a manifest, failed under it */
 	LOG_READ_ONLY = 2, /* refused: an earlier sync failed */
-	LOG_STALE = 3, /* refused: what it was decided on was refused */
+	LOG_STALE = 3,	   /* refused: what it was decided on was refused */
 };
 
 enum log_record_kind {

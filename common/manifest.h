@@ -94,8 +94,7 @@ void manifest_remove(struct manifest *manifest, uint32_t id);
 int manifest_encode(const struct manifest *manifest, uint8_t **out,
 		    size_t *len);
 /* 0, MANIFEST_BAD, MANIFEST_NEWER, -ENOMEM. */
-int manifest_decode(const uint8_t *data, size_t len,
-		    struct manifest *manifest);
+int manifest_decode(const uint8_t *data, size_t len, struct manifest *manifest);
 
 /* What manifest_load saw besides its result. */
 struct manifest_report {

@@ -329,8 +329,8 @@ static int decode_at(struct segment_reader *reader, uint64_t off,
 		result = fill(reader, off, need);
 		if (result < 0)
 			return result;
-		result = entry_decode(at(reader, off), held(reader, off),
-				      limit, reader->id, off, entry, &need);
+		result = entry_decode(at(reader, off), held(reader, off), limit,
+				      reader->id, off, entry, &need);
 	} while (result == ENTRY_PARTIAL && held(reader, off) < limit);
 	return result == 0 ? 0 : SEGMENT_BAD;
 }

@@ -61,9 +61,9 @@ struct segment {
 	uint64_t live_bytes;
 	uint64_t dead_bytes;
 	uint32_t header_len;
-	bool sealed;	      /* the manifest holds its length */
+	bool sealed;	       /* the manifest holds its length */
 	_Atomic bool replaced; /* no longer part of the store */
-	struct segment *next; /* of whatever list owns it */
+	struct segment *next;  /* of whatever list owns it */
 };
 
 /* "0000000001.seg" and "0000000001.hint". */
@@ -124,7 +124,7 @@ struct segment_entry {
 	struct entry entry; /* the key is borrowed until the next call */
 	uint64_t off;
 	uint64_t len;
-	bool value_ok; /* true where it was not checked */
+	bool value_ok;	      /* true where it was not checked */
 	uint32_t batch_count; /* of a batch head whose value is ok */
 	uint64_t batch_run_len;
 };

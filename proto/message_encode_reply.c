@@ -165,10 +165,9 @@ static void encode_count(struct message_writer *writer, enum method_id method,
 static void encode_scan_item(struct message_writer *writer, bool with_values,
 			     const struct message_item *item)
 {
-	message_writer_array(writer,
-			     with_values || item->kind == MESSAGE_ITEM_ERROR ?
-				     4 :
-				     3);
+	message_writer_array(
+		writer,
+		with_values || item->kind == MESSAGE_ITEM_ERROR ? 4 : 3);
 	message_writer_bin(writer, &item->key);
 	message_writer_uint(writer, item->version);
 	encode_expiry(writer, item->expires_at_ms);

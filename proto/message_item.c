@@ -105,8 +105,7 @@ int message_item_decode_many(struct message_scope *scope, enum method_id method,
 
 /* [key, version, nil, error]: where the header is damaged no key is known. */
 static int decode_scan_error(const struct message_scope *scope,
-			     const msgpack_object *e,
-			     struct message_item *item)
+			     const msgpack_object *e, struct message_item *item)
 {
 	int r = message_get_bytes(scope, "key", &e[0], &item->key);
 

@@ -878,7 +878,7 @@ static void test_compare_and_set_never_loses_an_update(void **state)
 		rig_fill_get(&get, "n");
 		rig_begin(rig, &get);
 		assert_int_equal(rig_wait(rig, &get), 0);
-		sum = atoi(get.value);
+		sum = (int)strtol(get.value, NULL, 10);
 		assert_int_equal(sum, wins);
 		for (i = 0; i < CLIENTS; i++) {
 			snprintf(values[i], sizeof(values[i]), "%d", sum + 1);

@@ -163,8 +163,7 @@ static void test_wrong_results(void **state)
 		{ METHOD_SCAN, "[1, 7, nil, [nil, [[``, 1, nil]]]]",
 		  "reply to scan: items[0]: key of 0 bytes: a key has 1 to "
 		  "65535" },
-		{ METHOD_SCAN,
-		  "[1, 7, nil, [nil, [[`a`, 1, nil], [`b`, 1]]]]",
+		{ METHOD_SCAN, "[1, 7, nil, [nil, [[`a`, 1, nil], [`b`, 1]]]]",
 		  "reply to scan: items[1]: an array of 3 was expected" },
 		{ METHOD_SCAN, "[1, 7, nil, [nil, [[`a`, 1, nil, nil]]]]",
 		  "reply to scan: items[0]: value must be binary, not nil" },

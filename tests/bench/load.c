@@ -241,9 +241,9 @@ static double cpu_of(long pid)
 {
 	char path[64];
 	char text[1024] = "";
-	unsigned long user = 0;
-	unsigned long system = 0;
-	const char *at;
+	unsigned long ticks = 0;
+	char *at;
+	int field;
 	FILE *file;
 
 	snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
@@ -253,12 +253,14 @@ static double cpu_of(long pid)
 	if (!fgets(text, sizeof(text), file))
 		text[0] = 0;
 	fclose(file);
+	/* Behind the name: the state is field 3, the times are 14 and 15. */
 	at = strrchr(text, ')');
-	if (!at || sscanf(at + 2,
-			  "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-			  &user, &system) != 2)
-		return 0;
-	return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+	for (field = 3; at && field <= 15; field++) {
+		at = strchr(at + 1, ' ');
+		if (at && field >= 14)
+			ticks += strtoul(at, NULL, 10);
+	}
+	return (double)ticks / (double)sysconf(_SC_CLK_TCK);
 }
 
 static void run(struct load *load, struct connection *connections, int n)
@@ -323,12 +325,12 @@ int main(int argc, char **argv)
 	}
 	load.redis = strcmp(argv[1], "redis") == 0;
 	load.set = strcmp(argv[3], "set") == 0;
-	n = atoi(argv[4]);
-	load.depth = (unsigned int)atoi(argv[5]);
+	n = (int)strtol(argv[4], NULL, 10);
+	load.depth = (unsigned int)strtoul(argv[5], NULL, 10);
 	n_requests = strtoull(argv[6], NULL, 10);
 	load.n_keys = argc > 7 ? strtoull(argv[7], NULL, 10) : 100000;
 	load.value_len = argc > 8 ? strtoull(argv[8], NULL, 10) : 100;
-	pid = argc > 9 ? atol(argv[9]) : 0;
+	pid = argc > 9 ? strtol(argv[9], NULL, 10) : 0;
 	if (argc > 10)
 		load.durability = durability_of(argv[10]);
 	load.left = n_requests;

@@ -110,8 +110,7 @@ static bool same_scalars(const struct message_reply *a,
 {
 	return a->id == b->id && a->error.code == b->error.code &&
 	       strcmp(a->error.text, b->error.text) == 0 &&
-	       a->missing == b->missing &&
-	       a->version == b->version &&
+	       a->missing == b->missing && a->version == b->version &&
 	       a->condition_failed == b->condition_failed &&
 	       a->failed_index == b->failed_index &&
 	       a->durability == b->durability && a->number == b->number &&
