@@ -57,7 +57,7 @@ TESTS = test_bitrot test_buffer test_checksum test_client_batch \
 
 # tests/crash/: power cuts and injected faults.  A word that does not begin
 # with test_ is no program but shared.
-CRASH = oracle simbytes simfs simfs_states simtree verify workload \
+CRASH = hashset oracle simbytes simfs simfs_states simtree verify workload \
 	test_failed_sync test_faults test_powercut
 
 # tests/fuzz/: libFuzzer targets, with their seeds, if any, in seeds/NAME/.

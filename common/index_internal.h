@@ -35,6 +35,7 @@ enum {
 	/* The buckets of an empty index: 16 MiB of addresses. */
 	INDEX_FIRST_LEN = INDEX_BUCKETS_MIN * sizeof(struct index_primary),
 	INDEX_N_FIRST_PAGES = INDEX_FIRST_LEN / INDEX_PAGE_LEN,
+	INDEX_SCAN_PAGE_BITS = 12, /* of a number of one of these pages */
 };
 
 /* A table is full at 19/20 of its primary slots: 28 bytes a key at worst. */
@@ -52,7 +53,8 @@ struct index_array {
 
 /*
  * The first 16 MiB of primary buckets are there from the start, but a small
- * store must not pay for them: first_pages tells which of their pages exist.
+ * store must not pay for them: first_pages tells which of their pages exist,
+ * and scan_pages the same in the order in which a scan comes to them.
  */
 struct index {
 	struct index_options options;
@@ -63,6 +65,7 @@ struct index {
 	bool in_batch;
 	struct index_array families[INDEX_N_FAMILIES];
 	uint64_t first_pages[INDEX_N_FIRST_PAGES / 64];
+	uint64_t scan_pages[INDEX_N_FIRST_PAGES / 64]; /* numbers reversed */
 	struct lookup_map map;
 
 	uint64_t n_buckets;

@@ -136,14 +136,13 @@ static void rebuild(struct index *index)
 {
 	struct index *fresh = NULL;
 	struct index *swap = NULL;
+	uint64_t b = 0;
 	int rc = index_new(&index->options, &fresh);
 
 	if (!rc)
 		rc = index_presize(fresh, index->n_slots);
-	for (uint64_t b = 0; !rc && b < index->n_buckets; b++) {
-		if (index_memory_has(index, b))
-			rc = copy_chain(index, b, fresh);
-	}
+	while (!rc && (b = index_memory_next(index, b)) < index->n_buckets)
+		rc = copy_chain(index, b++, fresh);
 	if (!rc)
 		swap = malloc(sizeof(*swap));
 	if (swap) {
@@ -162,12 +161,11 @@ static void rebuild(struct index *index)
 void index_load_end(struct index *index)
 {
 	bool had_tombstones = index->n_tombstones > 0;
+	uint64_t b = had_tombstones ? 0 : index->n_buckets;
 
 	assert(index->loading);
-	for (uint64_t b = 0; had_tombstones && b < index->n_buckets; b++) {
-		if (index_memory_has(index, b))
-			drop_tombstones(index, b);
-	}
+	while ((b = index_memory_next(index, b)) < index->n_buckets)
+		drop_tombstones(index, b++);
 	index->n_tombstones = 0;
 	index_memory_unmap_sequences(index);
 	index->loading = false;

@@ -273,10 +273,15 @@ int index_memory_populate_page(struct index *index, uint64_t page)
 	unsigned chunk = index_chunk_of(page * INDEX_PAGE_LEN, &off);
 	int fd = index->families[INDEX_PRIMARY].fds[chunk];
 	int rc = populate_range(index, fd, off, INDEX_PAGE_LEN);
+	uint64_t reversed = 0;
 
-	if (!rc)
-		index->first_pages[page / 64] |= UINT64_C(1) << page % 64;
-	return rc;
+	if (rc)
+		return rc;
+	for (int i = 0; i < INDEX_SCAN_PAGE_BITS; i++)
+		reversed = reversed << 1 | (page >> i & 1);
+	index->first_pages[page / 64] |= UINT64_C(1) << page % 64;
+	index->scan_pages[reversed / 64] |= UINT64_C(1) << reversed % 64;
+	return 0;
 }
 
 /* Pages of memfds; reading may have made some that were not populated. */

@@ -93,6 +93,15 @@ static inline bool index_memory_has(const struct index *index, uint64_t bucket)
 	       (index->first_pages[page / 64] >> page % 64 & 1);
 }
 
+/* The first bucket from BUCKET on whose page exists, or n_buckets or more. */
+static inline uint64_t index_memory_next(const struct index *index,
+					 uint64_t bucket)
+{
+	while (bucket < index->n_buckets && !index_memory_has(index, bucket))
+		bucket = (bucket | (INDEX_PAGE_BUCKETS - 1)) + 1;
+	return bucket;
+}
+
 /* Makes the page of a primary bucket below n_buckets exist. */
 static inline int index_memory_populate_bucket(struct index *index,
 					       uint64_t bucket)

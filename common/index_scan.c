@@ -49,6 +49,30 @@ static struct scan_run run_at(const struct index *index, uint64_t cursor)
 	return run;
 }
 
+/*
+ * Goes over the buckets from POSITION on that lie in pages that do not
+ * exist.  Only in a table that has not grown: a larger one has nearly all.
+ */
+static uint64_t skip_holes(const struct index *index, uint64_t position)
+{
+	const unsigned shift = 63 - 16; /* a position's bucket, reversed */
+	uint64_t at = position >> shift;
+
+	if (index->n_buckets != INDEX_BUCKETS_MIN)
+		return position;
+	while (at < INDEX_BUCKETS_MIN) {
+		uint64_t page = at % INDEX_N_FIRST_PAGES;
+		uint64_t there = index->scan_pages[page / 64] >> page % 64;
+
+		if (there) {
+			at += (uint64_t)__builtin_ctzll(there);
+			break;
+		}
+		at = (at | 63) + 1;
+	}
+	return at > position >> shift ? at << shift : position;
+}
+
 static uint64_t position_at(const struct index_spot *spot)
 {
 	return scan_position(index_chain_lo(spot));
@@ -135,6 +159,7 @@ int index_scan(const struct index *index, uint64_t *cursor,
 		struct scan_run run;
 		size_t got;
 
+		position = skip_holes(index, position);
 		if (position == INDEX_SCAN_END || n == max_items)
 			break;
 		run = run_at(index, position);

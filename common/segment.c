@@ -433,6 +433,16 @@ int segment_reader_resync(struct segment_reader *reader)
 	return SEGMENT_END;
 }
 
+/* The length of DATA without the zeros at its end. */
+static size_t end_of_data(const uint8_t *data, size_t len)
+{
+	while (len >= 8 && bytes_get64(data + len - 8) == 0)
+		len -= 8;
+	while (len > 0 && data[len - 1] == 0)
+		len--;
+	return len;
+}
+
 int segment_reader_data_end(struct segment_reader *reader, uint64_t off,
 			    uint64_t *end)
 {
@@ -446,8 +456,7 @@ int segment_reader_data_end(struct segment_reader *reader, uint64_t off,
 		if (result < 0)
 			return result;
 		n = held(reader, off);
-		for (i = n; i > 0 && at(reader, off)[i - 1] == 0; i--)
-			;
+		i = end_of_data(at(reader, off), n);
 		if (i > 0)
 			last = off + i;
 		off += n;

@@ -10,13 +10,22 @@ struct segments *segments_new(void)
 	return calloc(1, sizeof(struct segments));
 }
 
+/* As many of the leaves as may be there. */
+static uint32_t n_leaves(const struct segments *segments)
+{
+	uint32_t end =
+		atomic_load_explicit(&segments->end, memory_order_acquire);
+
+	return (end + SEGMENTS_LEAF_LEN - 1) >> SEGMENTS_LEAF_BITS;
+}
+
 void segments_free(struct segments *segments)
 {
 	size_t i;
 
 	if (!segments)
 		return;
-	for (i = 0; i < SEGMENTS_N_LEAVES; i++)
+	for (i = 0; i < n_leaves(segments); i++)
 		free(atomic_load_explicit(&segments->leaves[i],
 					  memory_order_relaxed));
 	free(segments);
@@ -31,6 +40,17 @@ static _Atomic(struct segment *) *place(const struct segments *segments,
 	leaf = atomic_load_explicit(&segments->leaves[id >> SEGMENTS_LEAF_BITS],
 				    memory_order_acquire);
 	return leaf ? &leaf->at[id % SEGMENTS_LEAF_LEN] : NULL;
+}
+
+/* One thread adds at a time. */
+static void raise_end(struct segments *segments, uint32_t taken)
+{
+	uint32_t end =
+		atomic_load_explicit(&segments->end, memory_order_relaxed);
+
+	if (taken >= end)
+		atomic_store_explicit(&segments->end, taken + 1,
+				      memory_order_release);
 }
 
 int segments_add(struct segments *segments, struct segment *segment)
@@ -50,6 +70,7 @@ int segments_add(struct segments *segments, struct segment *segment)
 	if (atomic_load_explicit(at, memory_order_relaxed))
 		return -EEXIST;
 	atomic_store_explicit(at, segment, memory_order_release);
+	raise_end(segments, segment->id & ID_MASK);
 	atomic_fetch_add(&segments->count, 1);
 	return 0;
 }
@@ -74,20 +95,21 @@ struct segment *segments_get(const struct segments *segments, uint32_t id)
 void segments_each(const struct segments *segments,
 		   void (*each)(void *ctx, struct segment *segment), void *ctx)
 {
-	uint32_t i;
-	uint32_t k;
+	uint32_t end =
+		atomic_load_explicit(&segments->end, memory_order_acquire);
+	uint32_t id;
 
-	for (i = 0; i < SEGMENTS_N_LEAVES; i++) {
-		const struct segments_leaf *leaf = atomic_load_explicit(
-			&segments->leaves[i], memory_order_acquire);
+	for (id = 0; id < end; id++) {
+		const _Atomic(struct segment *) *at = place(segments, id);
+		struct segment *segment;
 
-		for (k = 0; leaf && k < SEGMENTS_LEAF_LEN; k++) {
-			struct segment *segment = atomic_load_explicit(
-				&leaf->at[k], memory_order_acquire);
-
-			if (segment)
-				each(ctx, segment);
+		if (!at) {
+			id |= SEGMENTS_LEAF_LEN - 1; /* none in this leaf */
+			continue;
 		}
+		segment = atomic_load_explicit(at, memory_order_acquire);
+		if (segment)
+			each(ctx, segment);
 	}
 }
 

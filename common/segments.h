@@ -30,6 +30,7 @@ struct segments_leaf {
 struct segments {
 	_Atomic(struct segments_leaf *) leaves[SEGMENTS_N_LEAVES];
 	_Atomic uint32_t count;
+	_Atomic uint32_t end; /* no place from here on was ever taken */
 };
 
 /* NULL: no memory. */

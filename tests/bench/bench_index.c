@@ -238,6 +238,28 @@ static void report_digest(void)
 	report(sum ? "digest of a short key" : "", began, n);
 }
 
+/* Through real digests: the length of the keys makes no difference. */
+static void report_key_len(uint64_t n, size_t key_len)
+{
+	struct index *index = make_index();
+	char key[256];
+
+	memset(key, 'k', sizeof(key));
+	for (uint64_t i = 0; i < n; i++) {
+		struct index_place old;
+		struct digest digest;
+
+		snprintf(key, sizeof(key), "%016" PRIu64, i);
+		key[16] = 'k';
+		digest = digest_of(secret, key, key_len);
+		expect(index_reserve(index, &digest, 1, 0), 0);
+		expect(index_put(index, &digest, &some_place, &old), 0);
+	}
+	printf("# memory: %.2f bytes a key of %zu bytes, %" PRIu64 " keys\n",
+	       bytes_a_key(index), key_len, n);
+	index_free(index);
+}
+
 static void report_size(uint64_t n)
 {
 	struct index *index = make_index();
@@ -257,6 +279,10 @@ int main(int argc, char **argv)
 {
 	report_digest();
 	if (argc < 2) {
+		report_key_len(1000000, 16);
+		report_key_len(1000000, 200);
+		report_key_len(10000000, 16);
+		report_key_len(10000000, 200);
 		report_size(1000000);
 		report_size(10000000);
 	}

@@ -517,11 +517,29 @@ void oracle_settle(struct oracle *oracle, const struct oracle_contents *seen)
 	oracle->n_durable = 0;
 }
 
+/* Entries have no padding, and zeros behind their keys. */
+uint64_t oracle_hash(const struct oracle_contents *contents)
+{
+	return sim_hash(contents->at, contents->n * sizeof(*contents->at),
+			contents->n + 1);
+}
+
 uint64_t oracle_signature(const struct oracle *oracle, enum oracle_crash crash)
 {
-	uint64_t hash = sim_mix(n_due(oracle, crash) << 8 | oracle->n_ops);
+	struct oracle_contents due;
+	uint64_t hash = 0, last = 0;
 
-	for (size_t i = 0; i < oracle->n_ops; i++)
-		hash = sim_mix(hash ^ (uint64_t)oracle->ops[i].outcome << 8);
-	return hash ^ crash;
+	for (size_t n = n_due(oracle, crash); n <= oracle->n_ops; n++) {
+		for (unsigned set = 0; set < 1u << n_unknown(oracle, n);
+		     set++) {
+			uint64_t one;
+
+			contents_of(oracle, n, set, &due);
+			one = oracle_hash(&due);
+			if (one != last)
+				hash = sim_mix(hash + one);
+			last = one;
+		}
+	}
+	return hash;
 }

@@ -116,7 +116,7 @@ int oracle_close(struct oracle *oracle, struct store *store);
 int oracle_read(const struct oracle *oracle, struct store *store,
 		struct oracle_contents *seen, char why[ORACLE_TEXT_LEN]);
 
-/* A scan finds the same as SEEN.  (It looks into all buckets: slower.) */
+/* A scan finds the same as SEEN. */
 int oracle_check_scan(struct store *store, const struct oracle_contents *seen,
 		      char why[ORACLE_TEXT_LEN]);
 
@@ -139,8 +139,13 @@ bool oracle_equal(const struct oracle_contents *a,
 void oracle_newest(const struct oracle *oracle,
 		   struct oracle_contents *contents);
 
-/* Changes with what oracle_admits() would say after CRASH. */
+/*
+ * Equal ones (as hashes are) admit the same contents after CRASH, and those
+ * that admit others differ.
+ */
 uint64_t oracle_signature(const struct oracle *oracle, enum oracle_crash crash);
+
+uint64_t oracle_hash(const struct oracle_contents *contents);
 
 void oracle_print(const struct oracle_contents *contents,
 		  char text[ORACLE_TEXT_LEN]);

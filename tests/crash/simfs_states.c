@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/crash/hashset.h"
+
 enum {
 	SECTOR = 512,
 	N_SUBSETS = 3,	  /* random ones, of bytes and of names */
@@ -491,36 +493,7 @@ uint64_t simfs_hash(struct simfs *fs)
 
 /* The enumeration */
 
-/* Hashes that were met; open addressing. */
-struct hash_set {
-	uint64_t *at;
-	size_t mask;
-};
-
-static void hash_set_init(struct hash_set *set, size_t n_max)
-{
-	size_t size = 16;
-
-	while (size < 2 * n_max)
-		size *= 2;
-	set->at = sim_alloc(size * sizeof(*set->at));
-	set->mask = size - 1;
-}
-
-/* Whether it is new. */
-static bool hash_set_add(struct hash_set *set, uint64_t hash)
-{
-	size_t i = hash & set->mask;
-
-	hash += !hash;
-	for (; set->at[i]; i = (i + 1) & set->mask)
-		if (set->at[i] == hash)
-			return false;
-	set->at[i] = hash;
-	return true;
-}
-
-static int visit(const struct cut *cut, size_t pair, struct hash_set *seen,
+static int visit(const struct cut *cut, size_t pair, struct hashset *seen,
 		 simfs_each_state *each, void *ctx)
 {
 	const struct choice *bytes = &cut->bytes.at[pair % cut->bytes.n];
@@ -529,7 +502,7 @@ static int visit(const struct cut *cut, size_t pair, struct hash_set *seen,
 	char text[STATE_TEXT_LEN];
 	int result = 0;
 
-	if (hash_set_add(seen, simfs_hash(state))) {
+	if (hashset_add(seen, simfs_hash(state))) {
 		snprintf(text, sizeof(text), "bytes: %s; names: %s",
 			 bytes->text, names->text);
 		result = each(ctx, state, (unsigned)pair, text);
@@ -541,14 +514,13 @@ static int visit(const struct cut *cut, size_t pair, struct hash_set *seen,
 int simfs_crash_states(struct simfs *fs, uint64_t seed, unsigned max,
 		       simfs_each_state *each, void *ctx)
 {
-	struct hash_set seen;
+	struct hashset seen = { .at = NULL };
 	struct cut cut;
 	size_t n_pairs, n_left = max;
 	int result = 0;
 
 	pthread_mutex_lock(&fs->lock);
 	cut_init(&cut, fs, seed);
-	hash_set_init(&seen, max);
 	n_pairs = cut.bytes.n * cut.names.n;
 	/* Each pair with the odds that keep MAX of them in the end. */
 	for (size_t pair = 0; pair < n_pairs && !result; pair++) {
@@ -557,7 +529,7 @@ int simfs_crash_states(struct simfs *fs, uint64_t seed, unsigned max,
 		n_left--;
 		result = visit(&cut, pair, &seen, each, ctx);
 	}
-	free(seen.at);
+	hashset_deinit(&seen);
 	cut_deinit(&cut);
 	pthread_mutex_unlock(&fs->lock);
 	return result;
@@ -585,14 +557,15 @@ struct simfs *simfs_crash_random(struct simfs *fs, uint64_t seed, char *what,
 
 struct simfs *simfs_crash_durable(struct simfs *fs)
 {
+	const struct choice no_bytes = { .torn = NO_PIECE };
+	struct choice no_names = { .torn = NO_PIECE };
 	struct simfs *state;
-	struct cut cut;
+	struct cut cut = { .fs = fs };
 
 	pthread_mutex_lock(&fs->lock);
-	cut_init(&cut, fs, 0);
-	/* The first of each list is "none". */
-	state = make_state(&cut, &cut.bytes.at[0], &cut.names.at[0]);
-	cut_deinit(&cut);
+	no_names.kept = sim_alloc(fs->n_links * sizeof(bool));
+	state = make_state(&cut, &no_bytes, &no_names);
+	free(no_names.kept);
 	pthread_mutex_unlock(&fs->lock);
 	return state;
 }

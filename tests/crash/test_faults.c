@@ -266,14 +266,14 @@ static void check_service(struct run *run)
 	int result;
 
 	verify_running(&run->verify, &run->oracle, run->store,
-		       run->nth % VERIFY_SCANNED == 1, "after the fault");
+		       "after the fault");
 	result = oracle_put(&run->oracle, run->store, "later", LATER_ID,
 			    LATER_LEN, STORE_ALWAYS);
 	if (result != (read_only ? STORE_READ_ONLY : STORE_OK))
 		verify_fail(&run->verify,
 			    "after the fault a put returns %d, %sread-only",
 			    result, read_only ? "" : "not ");
-	verify_running(&run->verify, &run->oracle, run->store, false,
+	verify_running(&run->verify, &run->oracle, run->store,
 		       "after the next put");
 }
 
@@ -328,8 +328,7 @@ static void check_reopened(struct run *run)
 			    LATER_LEN, STORE_ALWAYS);
 	if (result)
 		verify_fail(&run->verify, "reopened, a put returns %d", result);
-	verify_running(&run->verify, &run->oracle, run->store, false,
-		       "reopened");
+	verify_running(&run->verify, &run->oracle, run->store, "reopened");
 	result = store_close(run->store);
 	if (result)
 		verify_fail(&run->verify, "reopened, close returns %d", result);

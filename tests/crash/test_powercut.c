@@ -5,9 +5,10 @@
  *
  * Workloads form a tree: only the last step of each is cut, what comes
  * before it is another's last step.  A plain run takes every workload whose
- * writes ask for the same durability and some of the others.  Of up to two
- * steps it checks every state of every cut; of three, one state of some of
- * the cuts; then of some longer workloads, with larger values, a few.
+ * writes ask for the same durability, and checks every state of every cut;
+ * of some of the others it does so with some cuts, and of some longer ones,
+ * with larger values, it checks a few states.  What is known is not checked
+ * again (struct verify_known).
  *
  *	GETME_CRASH_SEED=N	draws everything that is drawn
  *	GETME_CRASH_SAMPLE=1	about 1,500 first cuts, for sanitizers
@@ -42,8 +43,7 @@ enum {
 	LONG_WORKLOADS_SAMPLED = 10,
 	LONG_STEPS_MIN = 4,
 	LONG_STEPS_MAX = 12,
-	SEEN_SIZE = 1 << 16, /* hashes of one workload; power of two */
-	KILLED = -1,	     /* in place of a state's index */
+	KILLED = -1, /* in place of a state's index */
 	WHERE_LEN = 256,
 };
 
@@ -56,7 +56,7 @@ struct effort {
 };
 
 static const struct effort effort_all = { 1, 1, 1 << 12 };
-static const struct effort effort_deep = { 4, 8, 1 };
+static const struct effort effort_mixed = { 4, 8, 1 };
 static const struct effort effort_long = { 3, 3, 4 };
 static const struct effort effort_sampled = { 3, 4, 6 };
 
@@ -76,32 +76,16 @@ struct run {
 	struct effort effort; /* with this workload */
 	uint64_t n_cuts;
 	uint64_t n_workloads;
+	uint64_t n_whole; /* workloads of which all states of all cuts are */
+	uint64_t n_whole_cuts;
 	/* The workload that is running. */
 	const char *workload;
 	unsigned cut; /* of its last step, counted */
 	const char *call;
 	struct simfs *fs;
 	struct oracle oracle;
-	uint64_t *seen;
+	struct verify_known known; /* of all workloads */
 };
-
-/* Whether the state was not met before, under the same oracle. */
-static bool is_new(struct run *run, uint64_t hash)
-{
-	size_t i = hash % SEEN_SIZE;
-
-	hash += !hash;
-	for (size_t n = 0; n < SEEN_SIZE; n++) {
-		if (run->seen[i] == hash)
-			return false;
-		if (!run->seen[i]) {
-			run->seen[i] = hash;
-			return true;
-		}
-		i = (i + 1) % SEEN_SIZE;
-	}
-	return true;
-}
 
 static uint64_t cut_seed(const struct run *run)
 {
@@ -133,12 +117,15 @@ static int each_state(void *ctx, struct simfs *state, unsigned index,
 		      const char *what)
 {
 	struct run *run = ctx;
-	uint64_t hash = simfs_hash(state) ^
-			oracle_signature(&run->oracle, ORACLE_POWER_CUT);
 
-	if (is_new(run, hash))
+	if (verify_is_new(&run->known, &run->oracle, ORACLE_POWER_CUT, state))
 		check_state(run, ORACLE_POWER_CUT, state, (int)index, what);
 	return 0;
+}
+
+static bool is_whole(const struct run *run)
+{
+	return run->effort.states_max == effort_all.states_max;
 }
 
 static void check_cut(struct run *run)
@@ -149,12 +136,14 @@ static void check_cut(struct run *run)
 	if (sim_random(&seed) % run->effort.cuts_one_of)
 		return;
 	run->n_cuts++;
+	run->n_whole_cuts += is_whole(run);
 	simfs_crash_states(run->fs, seed, run->effort.states_max, each_state,
 			   run);
 	if (sim_random(&seed) % run->effort.kills_one_of)
 		return;
 	killed = simfs_clone(run->fs);
-	check_state(run, ORACLE_KILL, killed, KILLED, "killed");
+	if (verify_is_new(&run->known, &run->oracle, ORACLE_KILL, killed))
+		check_state(run, ORACLE_KILL, killed, KILLED, "killed");
 	simfs_free(killed);
 }
 
@@ -211,9 +200,7 @@ static void run_steps(struct run *run)
 	}
 	simfs_set_hook(run->fs, NULL, NULL);
 	if (store)
-		verify_running(&run->verify, &run->oracle, store,
-			       run->n_workloads % VERIFY_SCANNED == 0,
-			       "running");
+		verify_running(&run->verify, &run->oracle, store, "running");
 	cut_power(run, "the end of the step");
 	store_abandon(store);
 }
@@ -227,27 +214,45 @@ static size_t n_steps(const char *workload)
 	return n;
 }
 
-static struct effort choose_effort(const struct run *run, size_t steps)
+static bool is_mixed(const char *text)
 {
+	char durability = 0;
+
+	for (; *text; text += workload_step_len(text)) {
+		if (!workload_is_write(*text))
+			continue;
+		if (durability && durability != text[1])
+			return true;
+		durability = text[1];
+	}
+	return false;
+}
+
+static struct effort choose_effort(const struct run *run, const char *workload)
+{
+	size_t steps = n_steps(workload);
+
 	if (run->sampled)
 		return effort_sampled;
-	if (run->full || steps < N_STEPS_MAX)
+	if (steps > N_STEPS_MAX)
+		return effort_long;
+	if (run->full || steps < N_STEPS_MAX || !is_mixed(workload))
 		return effort_all;
-	return steps == N_STEPS_MAX ? effort_deep : effort_long;
+	return effort_mixed;
 }
 
 static void run_workload(struct run *run, const char *workload)
 {
-	run->effort = choose_effort(run, n_steps(workload));
+	run->effort = choose_effort(run, workload);
 	run->workload = workload;
 	verify_at(&run->verify, workload);
 	run->n_workloads++;
+	run->n_whole += is_whole(run);
 	run->cut = 0;
 	run->fs = verify_new_fs();
 	if (run->replay.wanted)
 		simfs_set_trace(run->fs, stdout);
 	oracle_init(&run->oracle);
-	memset(run->seen, 0, SEEN_SIZE * sizeof(*run->seen));
 	run_steps(run);
 	simfs_free(run->fs);
 }
@@ -263,20 +268,6 @@ struct workloads {
 	struct workload *at;
 	size_t n;
 };
-
-static bool is_mixed(const char *text)
-{
-	char durability = 0;
-
-	for (; *text; text += workload_step_len(text)) {
-		if (!workload_is_write(*text))
-			continue;
-		if (durability && durability != text[1])
-			return true;
-		durability = text[1];
-	}
-	return false;
-}
 
 static void add_workloads(struct workloads *list, const char *prefix,
 			  unsigned n_steps)
@@ -387,14 +378,14 @@ static void check_workloads(const char *name, void (*run_them)(struct run *))
 	const char *replay = getenv("GETME_CRASH_REPLAY");
 	uint64_t begun = verify_now_ms();
 
-	run.seen = sim_alloc(SEEN_SIZE * sizeof(*run.seen));
+	run.verify.known = &run.known;
 	if (replay) {
 		read_replay(&run, replay);
 		run_workload(&run, run.replay.workload);
 	} else {
 		run_them(&run);
 	}
-	free(run.seen);
+	verify_known_deinit(&run.known);
 	printf("# %s: %" PRIu64 " first cuts, %" PRIu64 " second cuts, %" PRIu64
 	       " violations, %.1f s (seed %" PRIu64 ", %" PRIu64
 	       " workloads cut at %" PRIu64 " points)\n",
@@ -402,6 +393,12 @@ static void check_workloads(const char *name, void (*run_them)(struct run *))
 	       run.verify.n_violations,
 	       (double)(verify_now_ms() - begun) / 1000, run.seed,
 	       run.n_workloads, run.n_cuts);
+	printf("# %s: all states of all %" PRIu64 " cuts of %" PRIu64
+	       " workloads, sampled %" PRIu64 " cuts of %" PRIu64
+	       "; %" PRIu64 " of the second cuts left a known state\n",
+	       name, run.n_whole_cuts, run.n_whole,
+	       run.n_cuts - run.n_whole_cuts, run.n_workloads - run.n_whole,
+	       run.verify.n_known);
 	assert_true(run.verify.n_first > 0);
 	assert_int_equal(run.verify.n_violations, 0);
 }

@@ -90,6 +90,71 @@ void verify_fail(struct verify *verify, const char *format, ...)
 	fflush(stdout);
 }
 
+void verify_known_deinit(struct verify_known *known)
+{
+	hashset_deinit(&known->first);
+	hashset_deinit(&known->second);
+	hashset_deinit(&known->settled);
+}
+
+static uint64_t key_of(const struct oracle *oracle, enum oracle_crash crash,
+		       struct simfs *state)
+{
+	return sim_mix(simfs_hash(state)) + oracle_signature(oracle, crash);
+}
+
+/* All of a disk: what a process sees, and what is durable of it. */
+static uint64_t hash_both(struct simfs *fs, struct simfs *durable)
+{
+	return sim_mix(sim_mix(simfs_hash(fs)) + simfs_hash(durable));
+}
+
+static uint64_t killed_key(const struct oracle *oracle, struct simfs *state)
+{
+	struct simfs *durable = simfs_crash_durable(state);
+	uint64_t hash = hash_both(state, durable);
+
+	simfs_free(durable);
+	return ~hash + oracle_signature(oracle, ORACLE_KILL);
+}
+
+bool verify_is_new(struct verify_known *known, const struct oracle *oracle,
+		   enum oracle_crash crash, struct simfs *state)
+{
+	uint64_t key = crash == ORACLE_KILL ? killed_key(oracle, state)
+					    : key_of(oracle, crash, state);
+
+	return hashset_add(&known->first, key);
+}
+
+/* The same for a second cut; only the admitted contents are looked at. */
+static bool is_new_second(const struct check *check, struct simfs *state)
+{
+	struct verify_known *known = check->verify->known;
+	uint64_t key;
+
+	check->verify->n_second++;
+	if (!known)
+		return true;
+	key = key_of(check->oracle, ORACLE_POWER_CUT, state);
+	if (!hashset_has(&known->first, key) &&
+	    hashset_add(&known->second, key))
+		return true;
+	check->verify->n_known++;
+	return false;
+}
+
+static bool is_new_settled(const struct check *check, struct simfs *state,
+			   struct simfs *durable,
+			   const struct oracle_contents *seen)
+{
+	struct verify_known *known = check->verify->known;
+
+	return !known ||
+	       hashset_add(&known->settled,
+			   hash_both(state, durable) + oracle_hash(seen));
+}
+
 /* NULL, with the violation told, when it does not open. */
 static struct store *open_on(const struct check *check, struct simfs *state)
 {
@@ -224,9 +289,8 @@ static void check_picked(const struct check *check, const struct pick *pick)
 	struct oracle_contents seen;
 	struct store *store;
 
-	if (!pick->state)
+	if (!pick->state || !is_new_second(check, pick->state))
 		return;
-	check->verify->n_second++;
 	snprintf(what, sizeof(what), "%s; cut again after change %u of %u, %s",
 		 check->what, pick->at_call, pick->n_calls, pick->text);
 	again.what = what;
@@ -239,13 +303,12 @@ static void check_picked(const struct check *check, const struct pick *pick)
 	abandon_on(&again, pick->state, store);
 }
 
-/* A cut now that loses all that may be lost; SEEN must be there. */
-static void check_durable(const struct check *check, struct simfs *state,
+/* LEFT is what a cut now leaves that loses all it may; DUE must be there. */
+static void check_durable(const struct check *check, struct simfs *left,
 			  const struct oracle_contents *due, const char *when)
 {
 	char what[4 * STATE_TEXT_LEN];
 	struct check again = *check;
-	struct simfs *left = simfs_crash_durable(state);
 	struct oracle_contents seen;
 	struct store *store;
 
@@ -254,13 +317,12 @@ static void check_durable(const struct check *check, struct simfs *state,
 		 when);
 	again.what = what;
 	store = open_on(&again, left);
-	if (store) {
-		if (read_all(&again, store, &seen))
-			check_equal(&again, &seen, due);
-		check_stats(&again, store);
-		abandon_on(&again, left, store);
-	}
-	simfs_free(left);
+	if (!store)
+		return;
+	if (read_all(&again, store, &seen))
+		check_equal(&again, &seen, due);
+	check_stats(&again, store);
+	abandon_on(&again, left, store);
 }
 
 static void check_next_put(const struct check *check, struct simfs *state,
@@ -270,6 +332,7 @@ static void check_next_put(const struct check *check, struct simfs *state,
 	struct oracle_contents seen, due;
 	struct oracle after;
 	struct check next = *check;
+	struct simfs *left;
 	int result;
 
 	oracle_init(&after);
@@ -283,7 +346,9 @@ static void check_next_put(const struct check *check, struct simfs *state,
 	oracle_newest(&after, &due);
 	if (read_all(&next, store, &seen))
 		check_equal(&next, &seen, &due);
-	check_durable(&next, state, &due, "after the next put");
+	left = simfs_crash_durable(state);
+	check_durable(&next, left, &due, "after the next put");
+	simfs_free(left);
 	close_on(&next, state, store);
 	store = open_on(&next, state);
 	if (!store)
@@ -301,6 +366,7 @@ void verify_state(struct verify *verify, const struct oracle *oracle,
 	struct check check = { verify, oracle, what };
 	struct pick pick = { .random = seed };
 	struct oracle_contents seen;
+	struct simfs *left;
 	struct store *store;
 
 	verify->n_first++;
@@ -314,22 +380,29 @@ void verify_state(struct verify *verify, const struct oracle *oracle,
 	check_stats(&check, store);
 	if (!read_all(&check, store, &seen) ||
 	    !check_admitted(&check, crash, &seen) ||
-	    (sim_mix(seed) % VERIFY_SCANNED == 0 &&
-	     !check_scan(&check, store, &seen))) {
+	    !check_scan(&check, store, &seen)) {
 		store_abandon(store);
 		return;
 	}
-	check_durable(&check, state, &seen, "after the open");
-	check_next_put(&check, state, store, &seen);
+	left = simfs_crash_durable(state);
+	if (is_new_settled(&check, state, left, &seen)) {
+		check_durable(&check, left, &seen, "after the open");
+		check_next_put(&check, state, store, &seen);
+	} else {
+		verify->n_second += 2;
+		verify->n_known += 2;
+		abandon_on(&check, state, store);
+	}
+	simfs_free(left);
 }
 
 void verify_running(struct verify *verify, const struct oracle *oracle,
-		    struct store *store, bool scan, const char *what)
+		    struct store *store, const char *what)
 {
 	struct check check = { verify, oracle, what };
 	struct oracle_contents seen;
 
 	if (read_all(&check, store, &seen) &&
-	    check_admitted(&check, ORACLE_KILL, &seen) && scan)
+	    check_admitted(&check, ORACLE_KILL, &seen))
 		check_scan(&check, store, &seen);
 }

@@ -1,9 +1,10 @@
 /*
  * verify: opens a store on what a crash left, and checks everything.
  *
- * For each state, in this order:
- *  1. The store opens; what it holds is what the oracle admits; it calls
- *     nothing damaged.
+ * For each state, in this order (2 to 4 are left out where the same was done
+ * before, struct verify_known):
+ *  1. The store opens; what it holds is what the oracle admits, by gets and
+ *     by a scan; it calls nothing damaged.
  *  2. A second power cut somewhere inside that recovery, drawn by the seed:
  *     the store opens, the oracle admits what it holds.
  *  3. A second power cut when the open has returned, in which all is lost
@@ -17,6 +18,7 @@
 
 #include <stdint.h>
 
+#include "tests/crash/hashset.h"
 #include "tests/crash/oracle.h"
 #include "tests/crash/simfs.h"
 
@@ -26,17 +28,39 @@
 enum {
 	VERIFY_SHOWN_MAX = 12, /* violations that are printed */
 	VERIFY_SHOWN_HERE = 2, /* of them from one place */
-	VERIFY_SCANNED = 8,    /* one state of so many is scanned as well */
+};
+
+/*
+ * What was checked already.  Of two disks with the same bytes and names, of
+ * which the same is demanded, the second has nothing new to tell; nor has a
+ * recovery that leads to the same disk (what is visible of it and what is
+ * durable) and shows the same contents.
+ */
+struct verify_known {
+	struct hashset first;	/* states, with the oracle's signature */
+	struct hashset second;	/* the same, left by cuts in recoveries */
+	struct hashset settled; /* recovered disks, with their contents */
 };
 
 struct verify {
 	uint64_t n_first; /* states after a first cut, a kill, a fault */
 	uint64_t n_second;
+	uint64_t n_known; /* second cuts whose states were known */
 	uint64_t n_violations;
 	unsigned n_shown, n_shown_here;
-	const char *where; /* borrowed */
-	FILE *trace;	   /* of the recoveries; NULL: none */
+	const char *where;	    /* borrowed */
+	FILE *trace;		    /* of the recoveries; NULL: none */
+	struct verify_known *known; /* borrowed; NULL: all is checked */
 };
+
+void verify_known_deinit(struct verify_known *known);
+
+/*
+ * Whether the state that CRASH left is new, under what ORACLE demands; then
+ * it is known from now on.
+ */
+bool verify_is_new(struct verify_known *known, const struct oracle *oracle,
+		   enum oracle_crash crash, struct simfs *state);
 
 /* A simulation with VERIFY_PARENT in it. */
 struct simfs *verify_new_fs(void);
@@ -60,9 +84,9 @@ void verify_state(struct verify *verify, const struct oracle *oracle,
 		  enum oracle_crash crash, struct simfs *state, uint64_t seed,
 		  const char *what);
 
-/* The running STORE holds what the oracle admits; with SCAN also a scan. */
+/* The running STORE holds what the oracle admits, and a scan finds it. */
 void verify_running(struct verify *verify, const struct oracle *oracle,
-		    struct store *store, bool scan, const char *what);
+		    struct store *store, const char *what);
 
 /* An environment variable's number, or OTHERWISE. */
 uint64_t verify_env(const char *name, uint64_t otherwise);
