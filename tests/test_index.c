@@ -1378,7 +1378,7 @@ static void test_scan_of_nothing_ends(void **state)
 	index_free(index);
 }
 
-#define PRIVATE(test) \
+#define PRIVATE(test)                                                          \
 	cmocka_unit_test_setup_teardown(test, set_private, set_shared)
 
 int main(void)

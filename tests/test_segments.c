@@ -43,34 +43,6 @@ static void test_found_by_the_low_24_bits(void **state)
 	assert_null(segments_get(table, 0xfffffe));
 }
 
-static void note_id(void *ctx, struct segment *segment)
-{
-	uint64_t *ids = ctx;
-
-	*ids = *ids << 32 | segment->id;
-}
-
-static void test_each_goes_over_all_in_their_order(void **state)
-{
-	struct segment a = { .id = 7 };
-	struct segment b = { .id = 0xffffff };
-	struct segment c = { .id = 3 << SEGMENTS_LEAF_BITS };
-	uint64_t ids = 0;
-
-	(void)state;
-	segments_each(table, note_id, &ids);
-	assert_int_equal(ids, 0);
-	assert_int_equal(segments_add(table, &c), 0);
-	assert_int_equal(segments_add(table, &a), 0);
-	segments_each(table, note_id, &ids);
-	assert_true(ids == (UINT64_C(7) << 32 | 3 << SEGMENTS_LEAF_BITS));
-	segments_remove(table, &a);
-	assert_int_equal(segments_add(table, &b), 0);
-	segments_each(table, note_id, &ids);
-	assert_true(ids ==
-		    (UINT64_C(3) << (32 + SEGMENTS_LEAF_BITS) | 0xffffff));
-}
-
 static void test_a_place_is_taken_once(void **state)
 {
 	struct segment a = { .id = 4097 };

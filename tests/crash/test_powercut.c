@@ -394,8 +394,8 @@ static void check_workloads(const char *name, void (*run_them)(struct run *))
 	       (double)(verify_now_ms() - begun) / 1000, run.seed,
 	       run.n_workloads, run.n_cuts);
 	printf("# %s: all states of all %" PRIu64 " cuts of %" PRIu64
-	       " workloads, sampled %" PRIu64 " cuts of %" PRIu64
-	       "; %" PRIu64 " of the second cuts left a known state\n",
+	       " workloads, sampled %" PRIu64 " cuts of %" PRIu64 "; %" PRIu64
+	       " of the second cuts left a known state\n",
 	       name, run.n_whole_cuts, run.n_whole,
 	       run.n_cuts - run.n_whole_cuts, run.n_workloads - run.n_whole,
 	       run.verify.n_known);
