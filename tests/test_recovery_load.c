@@ -16,7 +16,7 @@
 #include "common/bytes.h"
 #include "common/checksum.h"
 #include "common/hint.h"
-#include "tests/support/recovery_rig.h"
+#include "tests/support/store_runs.h"
 
 enum {
 	MANY_SEGMENTS = 300,
@@ -42,7 +42,7 @@ static void check_shapes(struct store *store, const char *long_key,
 	assert_true(value.expires_at_ms == expires_at_ms);
 	free(value.data);
 	assert_int_equal(store_get(store, "large", 5, &value), 0);
-	assert_int_equal(value.len, 5 * RIG_LARGE_LEN);
+	assert_int_equal(value.len, 5 * RUNS_LARGE_LEN);
 	assert_memory_equal(value.data, large, value.len);
 	free(value.data);
 	kit_expect(store, "with\nline", "odd");
@@ -51,40 +51,40 @@ static void check_shapes(struct store *store, const char *long_key,
 
 static void test_all_shapes_of_entries_come_back(void **state)
 {
-	uint64_t expires_at_ms = rig.io->clock_ms(rig.io) + 1000;
+	uint64_t expires_at_ms = runs.io->clock_ms(runs.io) + 1000;
 	struct store_write write = { .key = "expires",
 				     .key_len = 7,
 				     .value = "soon",
 				     .value_len = 4,
 				     .expires_at_ms = expires_at_ms };
 	char *long_key = malloc(STORE_KEY_MAX);
-	char *large = malloc(5 * RIG_LARGE_LEN);
-	struct store *store = rig_open();
+	char *large = malloc(5 * RUNS_LARGE_LEN);
+	struct store *store = runs_open();
 
 	(void)state;
 	assert_non_null(long_key);
 	assert_non_null(large);
 	memset(long_key, 'k', STORE_KEY_MAX);
-	memset(large, 'v', 5 * RIG_LARGE_LEN);
+	memset(large, 'v', 5 * RUNS_LARGE_LEN);
 	assert_int_equal(store_put(store, long_key, STORE_KEY_MAX, "long", 4,
 				   STORE_ALWAYS),
 			 0);
 	assert_int_equal(store_put(store, "empty", 5, NULL, 0, STORE_ALWAYS),
 			 0);
 	assert_int_equal(store_apply(store, &write, 1, STORE_ALWAYS), 0);
-	assert_int_equal(store_put(store, "large", 5, large, 5 * RIG_LARGE_LEN,
+	assert_int_equal(store_put(store, "large", 5, large, 5 * RUNS_LARGE_LEN,
 				   STORE_ALWAYS),
 			 0);
 	kit_put(store, "with\nline", "odd");
 	check_shapes(store, long_key, large, expires_at_ms);
 	store_abandon(store);
-	store = rig_open();
+	store = runs_open();
 	check_shapes(store, long_key, large, expires_at_ms);
 	kit_close(store);
-	store = rig_open();
+	store = runs_open();
 	check_shapes(store, long_key, large, expires_at_ms);
 	assert_int_equal(kit_stats(store).segment_bytes_read, 0);
-	simfs_set_clock(rig.fs, expires_at_ms);
+	simfs_set_clock(runs.fs, expires_at_ms);
 	kit_expect(store, "expires", NULL);
 	kit_close(store);
 	free(large);
@@ -93,28 +93,28 @@ static void test_all_shapes_of_entries_come_back(void **state)
 
 static void test_a_put_without_expiry_ends_an_older_expiry(void **state)
 {
-	uint64_t now = rig.io->clock_ms(rig.io);
+	uint64_t now = runs.io->clock_ms(runs.io);
 	struct store_write write = { .key = "k",
 				     .key_len = 1,
 				     .value = "1",
 				     .value_len = 1,
 				     .expires_at_ms = now + 10 };
-	struct store *store = rig_open();
+	struct store *store = runs_open();
 
 	(void)state;
 	assert_int_equal(store_apply(store, &write, 1, STORE_ALWAYS), 0);
 	kit_put(store, "k", "2");
 	store_abandon(store);
-	simfs_set_clock(rig.fs, now + 100);
-	store = rig_open();
+	simfs_set_clock(runs.fs, now + 100);
+	store = runs_open();
 	kit_expect(store, "k", "2");
 	kit_close(store);
 }
 
 static void test_many_segments(void **state)
 {
-	static char value[RIG_LARGE_LEN];
-	struct store *store = rig_open();
+	static char value[RUNS_LARGE_LEN];
+	struct store *store = runs_open();
 	char key[16];
 	int i;
 
@@ -128,12 +128,12 @@ static void test_many_segments(void **state)
 		if (i % 50 != 0)
 			continue;
 		store_abandon(store);
-		store = rig_open();
+		store = runs_open();
 	}
 	assert_in_range(kit_stats(store).segments, MANY_SEGMENTS - 10,
 			MANY_SEGMENTS + 10);
 	kit_close(store);
-	store = rig_open();
+	store = runs_open();
 	assert_int_equal(kit_stats(store).segment_bytes_read, 0);
 	assert_int_equal(store_count(store), 200);
 	for (i = MANY_SEGMENTS - 200; i < MANY_SEGMENTS; i++) {
@@ -150,21 +150,21 @@ static void test_many_segments(void **state)
 /* The hint is as it was made at first after one more run. */
 static void expect_hint_again(const uint8_t *hint, size_t len)
 {
-	struct store *store = rig_open();
+	struct store *store = runs_open();
 	struct store_stats stats = kit_stats(store);
 	uint8_t *again;
 	size_t again_len;
 
-	rig_expect_first_run(store);
+	runs_expect_first(store);
 	assert_true(stats.segment_bytes_read > 0);
 	assert_false(stats.damaged);
 	kit_close(store);
-	again = kit_read(rig.io, RIG_DIR, RIG_FIRST_HINT, &again_len);
+	again = kit_read(runs.io, RUNS_DIR, RUNS_FIRST_HINT, &again_len);
 	assert_int_equal(again_len, len);
 	assert_memory_equal(again, hint, len);
 	free(again);
-	store = rig_open();
-	rig_expect_first_run(store);
+	store = runs_open();
+	runs_expect_first(store);
 	assert_int_equal(kit_stats(store).segment_bytes_read, 0);
 	kit_close(store);
 }
@@ -175,9 +175,9 @@ static void test_a_missing_hint_is_made_again(void **state)
 	size_t len;
 
 	(void)state;
-	rig_first_run();
-	hint = kit_read(rig.io, RIG_DIR, RIG_FIRST_HINT, &len);
-	kit_unlink(rig.io, RIG_DIR, RIG_FIRST_HINT);
+	runs_first();
+	hint = kit_read(runs.io, RUNS_DIR, RUNS_FIRST_HINT, &len);
+	kit_unlink(runs.io, RUNS_DIR, RUNS_FIRST_HINT);
 	expect_hint_again(hint, len);
 	free(hint);
 }
@@ -189,10 +189,10 @@ static void test_a_truncated_hint_is_made_again(void **state)
 	size_t cut;
 
 	(void)state;
-	rig_first_run();
-	hint = kit_read(rig.io, RIG_DIR, RIG_FIRST_HINT, &len);
+	runs_first();
+	hint = kit_read(runs.io, RUNS_DIR, RUNS_FIRST_HINT, &len);
 	for (cut = 0; cut < len; cut += 1 + cut / 8) {
-		kit_cut(rig.io, RIG_DIR, RIG_FIRST_HINT, cut);
+		kit_cut(runs.io, RUNS_DIR, RUNS_FIRST_HINT, cut);
 		expect_hint_again(hint, len);
 	}
 	free(hint);
@@ -205,10 +205,10 @@ static void test_a_flipped_hint_is_made_again(void **state)
 	size_t at;
 
 	(void)state;
-	rig_first_run();
-	hint = kit_read(rig.io, RIG_DIR, RIG_FIRST_HINT, &len);
+	runs_first();
+	hint = kit_read(runs.io, RUNS_DIR, RUNS_FIRST_HINT, &len);
 	for (at = 0; at < len; at += 7) {
-		kit_flip(rig.io, RIG_DIR, RIG_FIRST_HINT, at, 1);
+		kit_flip(runs.io, RUNS_DIR, RUNS_FIRST_HINT, at, 1);
 		expect_hint_again(hint, len);
 	}
 	free(hint);
@@ -223,12 +223,12 @@ static void test_a_hint_of_another_length_is_not_believed(void **state)
 	size_t len;
 
 	(void)state;
-	rig_first_run();
-	hint = kit_read(rig.io, RIG_DIR, RIG_FIRST_HINT, &len);
-	kit_manifest(rig.io, RIG_DIR, &manifest);
+	runs_first();
+	hint = kit_read(runs.io, RUNS_DIR, RUNS_FIRST_HINT, &len);
+	kit_manifest(runs.io, RUNS_DIR, &manifest);
 	hint_builder_init(&builder);
-	assert_int_equal(hint_builder_write(&builder, rig.io, RIG_DIR,
-					    manifest.store_id, RIG_FIRST_ID,
+	assert_int_equal(hint_builder_write(&builder, runs.io, RUNS_DIR,
+					    manifest.store_id, RUNS_FIRST_ID,
 					    manifest.segments[0].len - 8),
 			 0);
 	hint_builder_deinit(&builder);
@@ -246,14 +246,14 @@ static void test_another_segments_hint_is_not_believed(void **state)
 	size_t other_len;
 
 	(void)state;
-	rig_first_run();
-	hint = kit_read(rig.io, RIG_DIR, RIG_FIRST_HINT, &len);
-	store = rig_open();
+	runs_first();
+	hint = kit_read(runs.io, RUNS_DIR, RUNS_FIRST_HINT, &len);
+	store = runs_open();
 	kit_put(store, "b", "another b");
 	kit_put(store, "b", "old b");
 	kit_close(store);
-	other = kit_read(rig.io, RIG_DIR, "0000000003.hint", &other_len);
-	kit_write(rig.io, RIG_DIR, RIG_FIRST_HINT, other, other_len);
+	other = kit_read(runs.io, RUNS_DIR, "0000000003.hint", &other_len);
+	kit_write(runs.io, RUNS_DIR, RUNS_FIRST_HINT, other, other_len);
 	expect_hint_again(hint, len);
 	free(other);
 	free(hint);
@@ -269,16 +269,17 @@ static void test_a_sealed_segment_is_never_cut(void **state)
 	size_t i;
 
 	(void)state;
-	rig_first_run();
-	kit_unlink(rig.io, RIG_DIR, RIG_FIRST_HINT);
-	whole = rig.fs;
+	runs_first();
+	kit_unlink(runs.io, RUNS_DIR, RUNS_FIRST_HINT);
+	whole = runs.fs;
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		struct kit_place place = kit_find(rig.io, RIG_DIR, RIG_FIRST_ID, keys[i]);
+		struct kit_place place =
+			kit_find(runs.io, RUNS_DIR, RUNS_FIRST_ID, keys[i]);
 		struct store *store;
 
-		rig_use(simfs_clone(whole));
-		kit_flip(rig.io, RIG_DIR, RIG_FIRST, place.off + 5, 1);
-		store = rig_open();
+		runs_use(simfs_clone(whole));
+		kit_flip(runs.io, RUNS_DIR, RUNS_FIRST, place.off + 5, 1);
+		store = runs_open();
 		assert_int_equal(kit_stats(store).damaged_entries, 1);
 		if (i != 0)
 			kit_expect(store, "b", "old b");
@@ -288,8 +289,8 @@ static void test_a_sealed_segment_is_never_cut(void **state)
 			kit_expect(store, "a", "new a");
 		kit_expect(store, "gone", NULL);
 		kit_close(store);
-		simfs_free(rig.fs);
-		rig_use(whole);
+		simfs_free(runs.fs);
+		runs_use(whole);
 	}
 }
 
@@ -298,16 +299,16 @@ static void test_a_damaged_segment_header_loses_no_entry(void **state)
 	struct store *store;
 
 	(void)state;
-	rig_first_run();
-	rig_second_run();
-	kit_flip(rig.io, RIG_DIR, RIG_FIRST, 20, 1);
-	kit_flip(rig.io, RIG_DIR, RIG_SECOND, 3, 1);
-	store = rig_open();
-	rig_expect_second_run(store, "a last value");
+	runs_first();
+	runs_second();
+	kit_flip(runs.io, RUNS_DIR, RUNS_FIRST, 20, 1);
+	kit_flip(runs.io, RUNS_DIR, RUNS_SECOND, 3, 1);
+	store = runs_open();
+	runs_expect_second(store, "a last value");
 	assert_true(kit_stats(store).damaged);
 	kit_close(store);
-	store = rig_open();
-	rig_expect_second_run(store, "a last value");
+	store = runs_open();
+	runs_expect_second(store, "a last value");
 	kit_close(store);
 }
 
@@ -316,70 +317,70 @@ static void test_a_damaged_segment_header_loses_no_entry(void **state)
 static void test_a_missing_segment_is_named(void **state)
 {
 	(void)state;
-	rig_first_run();
-	kit_unlink(rig.io, RIG_DIR, RIG_FIRST);
-	rig_expect_refused(-EUCLEAN, "segment 1 is missing");
+	runs_first();
+	kit_unlink(runs.io, RUNS_DIR, RUNS_FIRST);
+	runs_expect_refused(-EUCLEAN, "segment 1 is missing");
 }
 
 static void test_a_missing_open_segment_is_named(void **state)
 {
 	(void)state;
-	rig_first_run();
-	rig_second_run();
-	kit_unlink(rig.io, RIG_DIR, RIG_SECOND);
-	rig_expect_refused(-EUCLEAN, "segment 3 is missing");
+	runs_first();
+	runs_second();
+	kit_unlink(runs.io, RUNS_DIR, RUNS_SECOND);
+	runs_expect_refused(-EUCLEAN, "segment 3 is missing");
 }
 
 static void test_a_segment_of_another_store_is_refused(void **state)
 {
-	struct rig_bytes bytes;
+	struct runs_bytes bytes;
 	struct store *store;
 
 	(void)state;
-	rig_first_run();
-	store = kit_open(rig.io, "/other");
+	runs_first();
+	store = kit_open(runs.io, "/other");
 	kit_put(store, "a", "another store's");
 	kit_close(store);
-	bytes.data = kit_read(rig.io, "/other", RIG_FIRST, &bytes.len);
-	kit_write(rig.io, RIG_DIR, RIG_FIRST, bytes.data, bytes.len);
+	bytes.data = kit_read(runs.io, "/other", RUNS_FIRST, &bytes.len);
+	kit_write(runs.io, RUNS_DIR, RUNS_FIRST, bytes.data, bytes.len);
 	free(bytes.data);
-	rig_expect_refused(-EUCLEAN, "segment 1 belongs to another store");
+	runs_expect_refused(-EUCLEAN, "segment 1 belongs to another store");
 }
 
 static void test_another_segment_of_the_same_store_is_refused(void **state)
 {
-	struct rig_bytes bytes;
+	struct runs_bytes bytes;
 
 	(void)state;
-	rig_first_run();
-	rig_second_run();
-	bytes = rig_read(RIG_SECOND);
-	kit_write(rig.io, RIG_DIR, RIG_FIRST, bytes.data, bytes.len);
+	runs_first();
+	runs_second();
+	bytes = runs_read(RUNS_SECOND);
+	kit_write(runs.io, RUNS_DIR, RUNS_FIRST, bytes.data, bytes.len);
 	free(bytes.data);
-	rig_expect_refused(-EUCLEAN, "segment 1");
+	runs_expect_refused(-EUCLEAN, "segment 1");
 }
 
 static void test_a_newer_segment_is_refused(void **state)
 {
 	(void)state;
-	rig_first_run();
-	rig_make_newer(RIG_FIRST, SEGMENT_HEADER_LEN);
-	rig_expect_refused(-EPROTONOSUPPORT, "segment 1 has a newer format");
+	runs_first();
+	runs_make_newer(RUNS_FIRST, SEGMENT_HEADER_LEN);
+	runs_expect_refused(-EPROTONOSUPPORT, "segment 1 has a newer format");
 }
 
 static void test_a_newer_hint_is_made_again(void **state)
 {
 	uint8_t *hint;
 	size_t len;
-	struct rig_bytes newer;
+	struct runs_bytes newer;
 
 	(void)state;
-	rig_first_run();
-	hint = kit_read(rig.io, RIG_DIR, RIG_FIRST_HINT, &len);
-	newer = rig_read(RIG_FIRST_HINT);
+	runs_first();
+	hint = kit_read(runs.io, RUNS_DIR, RUNS_FIRST_HINT, &len);
+	newer = runs_read(RUNS_FIRST_HINT);
 	bytes_put32(newer.data + 8, 2);
 	bytes_put32(newer.data + len - 4, crc32c(0, newer.data, len - 4));
-	kit_write(rig.io, RIG_DIR, RIG_FIRST_HINT, newer.data, newer.len);
+	kit_write(runs.io, RUNS_DIR, RUNS_FIRST_HINT, newer.data, newer.len);
 	free(newer.data);
 	expect_hint_again(hint, len);
 	free(hint);
@@ -408,8 +409,8 @@ static void test_progress_is_told_while_loading(void **state)
 {
 	struct progress progress = { 0 };
 	const struct store_options options = {
-		.dir = RIG_DIR,
-		.io = rig.io,
+		.dir = RUNS_DIR,
+		.io = runs.io,
 		.progress = note_progress,
 		.progress_ctx = &progress,
 	};
@@ -417,15 +418,15 @@ static void test_progress_is_told_while_loading(void **state)
 	struct store *store;
 
 	(void)state;
-	rig_first_run();
-	rig_second_run();
+	runs_first();
+	runs_second();
 	assert_int_equal(store_open(&options, &store, &error), 0);
 	kit_close(store);
 	assert_true(progress.n >= 1);
 }
 
-#define recovery_test(name) \
-	cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
+#define recovery_test(name)                                                    \
+	cmocka_unit_test_setup_teardown(name, runs_set_up, runs_tear_down)
 
 int main(void)
 {
@@ -443,7 +444,8 @@ int main(void)
 		recovery_test(test_a_missing_segment_is_named),
 		recovery_test(test_a_missing_open_segment_is_named),
 		recovery_test(test_a_segment_of_another_store_is_refused),
-		recovery_test(test_another_segment_of_the_same_store_is_refused),
+		recovery_test(
+			test_another_segment_of_the_same_store_is_refused),
 		recovery_test(test_a_newer_segment_is_refused),
 		recovery_test(test_a_newer_hint_is_made_again),
 		recovery_test(test_progress_is_told_while_loading),

@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/support/recovery_rig.h"
 #include "tests/support/segment_maker.h"
+#include "tests/support/store_runs.h"
 
 /* ---- after a kill ---- */
 
@@ -25,13 +25,13 @@ static void test_after_a_kill_the_tail_is_read(void **state)
 	struct store *store;
 
 	(void)state;
-	rig_first_run();
-	store = rig_open();
+	runs_first();
+	store = runs_open();
 	kit_put_soft(store, "a", "newest a");
 	kit_put_soft(store, "d", "new d");
 	assert_int_equal(store_delete(store, "b", 1, STORE_NONE), 0);
 	store_abandon(store);
-	store = rig_open();
+	store = runs_open();
 	stats = kit_stats(store);
 	assert_true(stats.segment_bytes_read > 0);
 	assert_false(stats.damaged);
@@ -43,7 +43,7 @@ static void test_after_a_kill_the_tail_is_read(void **state)
 	assert_int_equal(store_count(store), 3);
 	kit_close(store);
 	/* sealed and with hints now */
-	store = rig_open();
+	store = runs_open();
 	assert_int_equal(kit_stats(store).segment_bytes_read, 0);
 	kit_expect(store, "a", "newest a");
 	kit_expect(store, "b", NULL);
@@ -67,15 +67,18 @@ static int find_name(void *ctx, const char *name)
 }
 
 /* The quarantine holds what SEGMENT, whose bytes were FROM, had behind OFF. */
-static void expect_quarantined(const char *segment, const struct rig_bytes *from,
-			       uint64_t off)
+static void expect_quarantined(const char *segment,
+			       const struct runs_bytes *from, uint64_t off)
 {
 	struct named named = { .begin = segment };
-	struct rig_bytes kept;
+	struct runs_bytes kept;
 
-	assert_int_equal(rig.io->list(rig.io, RIG_DIR "/quarantine", find_name, &named), 0);
+	assert_int_equal(runs.io->list(runs.io, RUNS_DIR "/quarantine",
+				       find_name, &named),
+			 0);
 	assert_string_not_equal(named.name, "");
-	kept.data = kit_read(rig.io, RIG_DIR "/quarantine", named.name, &kept.len);
+	kept.data = kit_read(runs.io, RUNS_DIR "/quarantine", named.name,
+			     &kept.len);
 	assert_true(off + kept.len <= from->len);
 	assert_memory_equal(kept.data, from->data + off, kept.len);
 	/* all of them: only zeros follow */
@@ -87,27 +90,29 @@ static void expect_quarantined(const char *segment, const struct rig_bytes *from
 /* The tail lost its last write; this run sees it, and the next. */
 static void expect_torn(const struct kit_place *last, bool has_bytes)
 {
-	struct rig_bytes before = rig_read(RIG_SECOND);
-	struct store *store = rig_open();
+	struct runs_bytes before = runs_read(RUNS_SECOND);
+	struct store *store = runs_open();
 	struct store_stats stats = kit_stats(store);
 
-	rig_expect_second_run(store, NULL);
+	runs_expect_second(store, NULL);
 	assert_false(stats.damaged);
 	assert_int_equal(stats.quarantined_bytes > 0, has_bytes);
 	store_abandon(store);
 	if (has_bytes) {
-		expect_quarantined(RIG_SECOND, &before, last->off);
-		rig_expect_same(RIG_SECOND, &before);
+		expect_quarantined(RUNS_SECOND, &before, last->off);
+		runs_expect_same(RUNS_SECOND, &before);
 	} else {
 		free(before.data);
 	}
-	store = rig_open();
-	rig_expect_second_run(store, NULL);
+	store = runs_open();
+	runs_expect_second(store, NULL);
 	stats = kit_stats(store);
 	assert_int_equal(stats.quarantined_bytes, 0);
-	assert_int_equal(kit_count(rig.io, RIG_DIR, "quarantine", RIG_SECOND), has_bytes);
+	assert_int_equal(
+		kit_count(runs.io, RUNS_DIR, "quarantine", RUNS_SECOND),
+		has_bytes);
 	kit_put(store, "last", "again");
-	rig_expect_second_run(store, "again");
+	runs_expect_second(store, "again");
 	kit_close(store);
 }
 
@@ -123,47 +128,48 @@ static bool all_zeros(const uint8_t *data, uint64_t off, uint64_t end)
 /* CUT_IT makes bytes from OFF to END, the last ones, absent. */
 static void check_cuts(void (*cut_it)(uint64_t off, uint64_t end))
 {
-	struct simfs *whole = rig.fs;
-	struct kit_place last = kit_find(rig.io, RIG_DIR, RIG_SECOND_ID, "last");
-	struct rig_bytes bytes = rig_read(RIG_SECOND);
+	struct simfs *whole = runs.fs;
+	struct kit_place last =
+		kit_find(runs.io, RUNS_DIR, RUNS_SECOND_ID, "last");
+	struct runs_bytes bytes = runs_read(RUNS_SECOND);
 	uint64_t cut;
 
 	for (cut = last.off; cut < last.off + last.len; cut++) {
-		rig_use(simfs_clone(whole));
+		runs_use(simfs_clone(whole));
 		cut_it(cut, last.off + last.len);
 		expect_torn(&last, !all_zeros(bytes.data, last.off, cut));
-		assert_int_equal(simfs_n_open(rig.fs), 0);
-		simfs_free(rig.fs);
+		assert_int_equal(simfs_n_open(runs.fs), 0);
+		simfs_free(runs.fs);
 	}
-	rig_use(whole);
+	runs_use(whole);
 	free(bytes.data);
 }
 
 static void zero_second(uint64_t off, uint64_t end)
 {
-	kit_zero(rig.io, RIG_DIR, RIG_SECOND, off, end);
+	kit_zero(runs.io, RUNS_DIR, RUNS_SECOND, off, end);
 }
 
 /* The file is shorter; where blocks are not allocated ahead it may be so. */
 static void cut_second(uint64_t off, uint64_t end)
 {
 	(void)end;
-	kit_cut(rig.io, RIG_DIR, RIG_SECOND, off);
+	kit_cut(runs.io, RUNS_DIR, RUNS_SECOND, off);
 }
 
 static void test_a_last_entry_torn_at_every_byte_is_cut_off(void **state)
 {
 	(void)state;
-	rig_first_run();
-	rig_second_run();
+	runs_first();
+	runs_second();
 	check_cuts(zero_second);
 }
 
 static void test_a_file_that_ends_in_the_last_entry(void **state)
 {
 	(void)state;
-	rig_first_run();
-	rig_second_run();
+	runs_first();
+	runs_second();
 	check_cuts(cut_second);
 }
 
@@ -174,18 +180,18 @@ static void test_a_last_entry_flipped_in_every_byte_is_cut_off(void **state)
 	uint64_t at;
 
 	(void)state;
-	rig_first_run();
-	rig_second_run();
-	whole = rig.fs;
-	last = kit_find(rig.io, RIG_DIR, RIG_SECOND_ID, "last");
+	runs_first();
+	runs_second();
+	whole = runs.fs;
+	last = kit_find(runs.io, RUNS_DIR, RUNS_SECOND_ID, "last");
 	for (at = last.off; at < last.off + last.len; at++) {
-		rig_use(simfs_clone(whole));
-		kit_flip(rig.io, RIG_DIR, RIG_SECOND, at, 0x40);
+		runs_use(simfs_clone(whole));
+		kit_flip(runs.io, RUNS_DIR, RUNS_SECOND, at, 0x40);
 		expect_torn(&last, true);
-		assert_int_equal(simfs_n_open(rig.fs), 0);
-		simfs_free(rig.fs);
+		assert_int_equal(simfs_n_open(runs.fs), 0);
+		simfs_free(runs.fs);
 	}
-	rig_use(whole);
+	runs_use(whole);
 }
 
 /* The last write's bytes are in the file but for one page before them. */
@@ -193,28 +199,29 @@ static void test_what_lies_behind_a_torn_entry_does_not_count(void **state)
 {
 	struct store *store;
 	struct kit_place first;
-	struct rig_bytes before;
+	struct runs_bytes before;
 
 	(void)state;
-	store = rig_open();
+	store = runs_open();
 	kit_put(store, "base", "1");
 	kit_put_soft(store, "a", "1");
 	kit_put_soft(store, "b", "1");
 	kit_put_soft(store, "c", "1");
 	store_abandon(store);
-	first = kit_find(rig.io, RIG_DIR, RIG_FIRST_ID, "a");
-	kit_zero(rig.io, RIG_DIR, RIG_FIRST, first.off, first.off + first.len);
-	before = rig_read(RIG_FIRST);
-	store = rig_open();
+	first = kit_find(runs.io, RUNS_DIR, RUNS_FIRST_ID, "a");
+	kit_zero(runs.io, RUNS_DIR, RUNS_FIRST, first.off,
+		 first.off + first.len);
+	before = runs_read(RUNS_FIRST);
+	store = runs_open();
 	kit_expect(store, "base", "1");
 	kit_expect(store, "a", NULL);
 	kit_expect(store, "b", NULL);
 	kit_expect(store, "c", NULL);
 	assert_int_equal(kit_stats(store).quarantined_bytes, 3 * first.len);
 	store_abandon(store);
-	expect_quarantined(RIG_FIRST, &before, first.off);
+	expect_quarantined(RUNS_FIRST, &before, first.off);
 	free(before.data);
-	store = rig_open();
+	store = runs_open();
 	assert_int_equal(store_count(store), 1);
 	kit_close(store);
 }
@@ -252,29 +259,29 @@ static void test_a_batch_torn_at_every_byte_is_whole_or_not_there(void **state)
 	uint64_t cut;
 
 	(void)state;
-	rig_first_run();
-	store = rig_open();
+	runs_first();
+	store = runs_open();
 	apply_batch(store, "batch");
 	store_abandon(store);
-	whole = rig.fs;
-	head = kit_find(rig.io, RIG_DIR, RIG_SECOND_ID, NULL);
-	last = kit_find(rig.io, RIG_DIR, RIG_SECOND_ID, "c");
+	whole = runs.fs;
+	head = kit_find(runs.io, RUNS_DIR, RUNS_SECOND_ID, NULL);
+	last = kit_find(runs.io, RUNS_DIR, RUNS_SECOND_ID, "c");
 	end = last.off + last.len;
 	for (cut = head.off; cut <= end; cut++) {
 		bool there = cut >= last.value_off + strlen("batch");
 
-		rig_use(simfs_clone(whole));
-		kit_zero(rig.io, RIG_DIR, RIG_SECOND, cut, end);
-		store = rig_open();
+		runs_use(simfs_clone(whole));
+		kit_zero(runs.io, RUNS_DIR, RUNS_SECOND, cut, end);
+		store = runs_open();
 		expect_batch(store, there);
 		assert_false(kit_stats(store).damaged);
 		store_abandon(store);
-		store = rig_open();
+		store = runs_open();
 		expect_batch(store, there);
 		kit_close(store);
-		simfs_free(rig.fs);
+		simfs_free(runs.fs);
 	}
-	rig_use(whole);
+	runs_use(whole);
 }
 
 static void test_a_gap_in_the_sequence_ends_the_log(void **state)
@@ -282,30 +289,30 @@ static void test_a_gap_in_the_sequence_ends_the_log(void **state)
 	struct manifest manifest;
 	struct segment *segment;
 	struct store *store;
-	struct rig_bytes before;
+	struct runs_bytes before;
 	uint64_t end;
 	uint64_t last;
 
 	(void)state;
-	store = rig_open();
+	store = runs_open();
 	last = kit_put(store, "a", "1");
 	store_abandon(store);
-	end = kit_segment_end(rig.io, RIG_DIR, RIG_FIRST_ID);
-	kit_manifest(rig.io, RIG_DIR, &manifest);
-	assert_int_equal(
-		segment_open(rig.io, RIG_DIR, manifest.store_id, RIG_FIRST_ID, &segment),
-		0);
+	end = kit_segment_end(runs.io, RUNS_DIR, RUNS_FIRST_ID);
+	kit_manifest(runs.io, RUNS_DIR, &manifest);
+	assert_int_equal(segment_open(runs.io, RUNS_DIR, manifest.store_id,
+				      RUNS_FIRST_ID, &segment),
+			 0);
 	manifest_deinit(&manifest);
 	segment->len = end;
-	maker_put(rig.io, segment, "a", "2", last + 2);
-	segment_free(rig.io, segment);
-	before = rig_read(RIG_FIRST);
-	store = rig_open();
+	maker_put(runs.io, segment, "a", "2", last + 2);
+	segment_free(runs.io, segment);
+	before = runs_read(RUNS_FIRST);
+	store = runs_open();
 	kit_expect(store, "a", "1");
 	assert_true(kit_stats(store).quarantined_bytes > 0);
 	assert_false(kit_stats(store).damaged);
 	store_abandon(store);
-	expect_quarantined(RIG_FIRST, &before, end);
+	expect_quarantined(RUNS_FIRST, &before, end);
 	free(before.data);
 }
 
@@ -319,13 +326,13 @@ static void test_where_nothing_can_be_allocated_ahead(void **state)
 	struct kit_place last;
 
 	(void)state;
-	simfs_set_fault(rig.fs, &fault);
-	rig_first_run();
-	rig_second_run();
-	assert_true(simfs_n_faults(rig.fs) > 0);
-	last = kit_find(rig.io, RIG_DIR, RIG_SECOND_ID, "last");
-	assert_true(rig_file_len(RIG_SECOND) == last.off + last.len);
-	kit_cut(rig.io, RIG_DIR, RIG_SECOND, last.off + last.len - 3);
+	simfs_set_fault(runs.fs, &fault);
+	runs_first();
+	runs_second();
+	assert_true(simfs_n_faults(runs.fs) > 0);
+	last = kit_find(runs.io, RUNS_DIR, RUNS_SECOND_ID, "last");
+	assert_true(runs_file_len(RUNS_SECOND) == last.off + last.len);
+	kit_cut(runs.io, RUNS_DIR, RUNS_SECOND, last.off + last.len - 3);
 	expect_torn(&last, true);
 }
 
@@ -341,15 +348,15 @@ test_no_room_for_the_quarantine_is_no_reason_not_to_start(void **state)
 	struct store *store;
 
 	(void)state;
-	rig_first_run();
-	rig_second_run();
-	last = kit_find(rig.io, RIG_DIR, RIG_SECOND_ID, "last");
-	kit_flip(rig.io, RIG_DIR, RIG_SECOND, last.off, 1);
-	simfs_set_fault(rig.fs, &fault);
-	store = rig_open();
-	assert_true(simfs_n_faults(rig.fs) > 0);
-	simfs_set_fault(rig.fs, NULL);
-	rig_expect_second_run(store, NULL);
+	runs_first();
+	runs_second();
+	last = kit_find(runs.io, RUNS_DIR, RUNS_SECOND_ID, "last");
+	kit_flip(runs.io, RUNS_DIR, RUNS_SECOND, last.off, 1);
+	simfs_set_fault(runs.fs, &fault);
+	store = runs_open();
+	assert_true(simfs_n_faults(runs.fs) > 0);
+	simfs_set_fault(runs.fs, NULL);
+	runs_expect_second(store, NULL);
 	kit_close(store);
 }
 
@@ -358,7 +365,7 @@ test_no_room_for_the_quarantine_is_no_reason_not_to_start(void **state)
 /* Six writes; each knows that those before it are on stable storage. */
 static void marked_run(void)
 {
-	struct store *store = rig_open();
+	struct store *store = runs_open();
 
 	kit_put(store, "a", "newer a");
 	kit_put(store, "b", "newer b");
@@ -386,12 +393,12 @@ static void expect_marked(struct store *store, const char *except)
 /* KEY's entry is damaged at AT: all others are there, and it is told. */
 static void expect_damage_at(const char *key, uint64_t at, bool in_value)
 {
-	struct rig_bytes before;
+	struct runs_bytes before;
 	struct store *store;
 
-	kit_flip(rig.io, RIG_DIR, RIG_SECOND, at, 0x20);
-	before = rig_read(RIG_SECOND);
-	store = rig_open();
+	kit_flip(runs.io, RUNS_DIR, RUNS_SECOND, at, 0x20);
+	before = runs_read(RUNS_SECOND);
+	store = runs_open();
 	expect_marked(store, key);
 	assert_true(kit_stats(store).damaged);
 	assert_int_equal(kit_stats(store).damaged_entries, 1);
@@ -400,9 +407,9 @@ static void expect_damage_at(const char *key, uint64_t at, bool in_value)
 		assert_int_equal(kit_get(store, key, NULL, 0), STORE_CORRUPT);
 	kit_put(store, "g", "new g");
 	kit_close(store);
-	rig_expect_same(RIG_SECOND, &before);
+	runs_expect_same(RUNS_SECOND, &before);
 	/* sealed now, it is damaged still */
-	store = rig_open();
+	store = runs_open();
 	expect_marked(store, key);
 	kit_expect(store, "g", "new g");
 	if (in_value)
@@ -414,24 +421,25 @@ static void expect_damage_at(const char *key, uint64_t at, bool in_value)
 
 static void check_damage(const char *key, bool in_value)
 {
-	struct kit_place place = kit_find(rig.io, RIG_DIR, RIG_SECOND_ID, key);
-	struct simfs *whole = rig.fs;
+	struct kit_place place =
+		kit_find(runs.io, RUNS_DIR, RUNS_SECOND_ID, key);
+	struct simfs *whole = runs.fs;
 	uint64_t at = in_value ? place.value_off : place.off;
 	uint64_t end = in_value ? place.off + place.len : place.value_off;
 
 	for (; at < end; at++) {
-		rig_use(simfs_clone(whole));
+		runs_use(simfs_clone(whole));
 		expect_damage_at(key, at, in_value);
-		assert_int_equal(simfs_n_open(rig.fs), 0);
-		simfs_free(rig.fs);
+		assert_int_equal(simfs_n_open(runs.fs), 0);
+		simfs_free(runs.fs);
 	}
-	rig_use(whole);
+	runs_use(whole);
 }
 
 static void test_a_damaged_header_below_the_mark_is_skipped(void **state)
 {
 	(void)state;
-	rig_first_run();
+	runs_first();
 	marked_run();
 	check_damage("a", false); /* the first */
 	check_damage("b", false);
@@ -443,7 +451,7 @@ static void test_a_damaged_header_below_the_mark_is_skipped(void **state)
 static void test_a_damaged_value_below_the_mark_is_corrupt(void **state)
 {
 	(void)state;
-	rig_first_run();
+	runs_first();
 	marked_run();
 	check_damage("a", true);
 	check_damage("b", true);
@@ -455,20 +463,20 @@ static void test_a_corrupt_key_can_be_written_and_deleted(void **state)
 	struct store *store;
 
 	(void)state;
-	rig_first_run();
+	runs_first();
 	marked_run();
-	kit_flip(rig.io, RIG_DIR, RIG_SECOND, kit_find(rig.io, RIG_DIR, RIG_SECOND_ID, "a").value_off,
-		 1);
-	kit_flip(rig.io, RIG_DIR, RIG_SECOND, kit_find(rig.io, RIG_DIR, RIG_SECOND_ID, "b").value_off,
-		 1);
-	store = rig_open();
+	kit_flip(runs.io, RUNS_DIR, RUNS_SECOND,
+		 kit_find(runs.io, RUNS_DIR, RUNS_SECOND_ID, "a").value_off, 1);
+	kit_flip(runs.io, RUNS_DIR, RUNS_SECOND,
+		 kit_find(runs.io, RUNS_DIR, RUNS_SECOND_ID, "b").value_off, 1);
+	store = runs_open();
 	assert_int_equal(kit_stats(store).damaged_entries, 2);
 	kit_put(store, "a", "mended");
 	kit_delete(store, "b");
 	kit_expect(store, "a", "mended");
 	kit_expect(store, "b", NULL);
 	store_abandon(store);
-	store = rig_open();
+	store = runs_open();
 	kit_expect(store, "a", "mended");
 	kit_expect(store, "b", NULL);
 	kit_close(store);
@@ -482,18 +490,18 @@ static void test_a_tombstone_between_damage_still_deletes(void **state)
 	struct store *store;
 
 	(void)state;
-	rig_first_run();
+	runs_first();
 	marked_run();
-	before = kit_find(rig.io, RIG_DIR, RIG_SECOND_ID, "b");
-	after = kit_find(rig.io, RIG_DIR, RIG_SECOND_ID, "d");
-	kit_flip(rig.io, RIG_DIR, RIG_SECOND, before.off, 1);
-	kit_flip(rig.io, RIG_DIR, RIG_SECOND, after.off + 30, 1);
-	store = rig_open();
+	before = kit_find(runs.io, RUNS_DIR, RUNS_SECOND_ID, "b");
+	after = kit_find(runs.io, RUNS_DIR, RUNS_SECOND_ID, "d");
+	kit_flip(runs.io, RUNS_DIR, RUNS_SECOND, before.off, 1);
+	kit_flip(runs.io, RUNS_DIR, RUNS_SECOND, after.off + 30, 1);
+	store = runs_open();
 	kit_expect(store, "c", NULL);
 	kit_expect(store, "f", "new f");
 	assert_int_equal(kit_stats(store).damaged_entries, 2);
 	kit_close(store);
-	store = rig_open();
+	store = runs_open();
 	kit_expect(store, "c", NULL);
 	kit_expect(store, "f", "new f");
 	kit_close(store);
@@ -508,19 +516,19 @@ static void two_open_segments(void)
 					   .nth = 3, /* behind a spare's */
 					   .from_then = true,
 					   .error = EIO };
-	static char value[RIG_LARGE_LEN];
-	struct store *store = rig_open();
+	static char value[RUNS_LARGE_LEN];
+	struct store *store = runs_open();
 
 	memset(value, 'v', sizeof(value) - 1);
 	kit_put(store, "a", "1");
 	kit_put(store, "b", value);
 	kit_put(store, "c", "1");
-	simfs_set_fault(rig.fs, &fault);
+	simfs_set_fault(runs.fs, &fault);
 	kit_put(store, "large", value);
 	kit_put(store, "a", "2");
 	store_abandon(store);
-	assert_true(simfs_n_faults(rig.fs) > 0);
-	simfs_set_fault(rig.fs, NULL);
+	assert_true(simfs_n_faults(runs.fs) > 0);
+	simfs_set_fault(runs.fs, NULL);
 }
 
 static void test_two_open_segments_are_read_in_their_order(void **state)
@@ -529,13 +537,13 @@ static void test_two_open_segments_are_read_in_their_order(void **state)
 
 	(void)state;
 	two_open_segments();
-	store = rig_open();
+	store = runs_open();
 	kit_expect(store, "a", "2");
 	kit_expect(store, "c", "1");
 	assert_int_equal(store_count(store), 4);
 	assert_false(kit_stats(store).damaged);
 	kit_close(store);
-	store = rig_open();
+	store = runs_open();
 	kit_expect(store, "a", "2");
 	assert_int_equal(kit_stats(store).segment_bytes_read, 0);
 	kit_close(store);
@@ -549,8 +557,9 @@ test_damage_at_the_end_of_the_first_of_two_is_no_torn_tail(void **state)
 
 	(void)state;
 	two_open_segments();
-	kit_flip(rig.io, RIG_DIR, RIG_FIRST, kit_find(rig.io, RIG_DIR, RIG_FIRST_ID, "c").value_off, 1);
-	store = rig_open();
+	kit_flip(runs.io, RUNS_DIR, RUNS_FIRST,
+		 kit_find(runs.io, RUNS_DIR, RUNS_FIRST_ID, "c").value_off, 1);
+	store = runs_open();
 	assert_int_equal(kit_get(store, "c", NULL, 0), STORE_CORRUPT);
 	kit_expect(store, "a", "2");
 	assert_int_equal(kit_stats(store).damaged_entries, 1);
@@ -563,9 +572,9 @@ static void test_the_second_of_two_is_cut_at_its_torn_end(void **state)
 
 	(void)state;
 	two_open_segments();
-	kit_flip(rig.io, RIG_DIR, "0000000002.seg", kit_find(rig.io, RIG_DIR, 2, "a").value_off,
-		 1);
-	store = rig_open();
+	kit_flip(runs.io, RUNS_DIR, "0000000002.seg",
+		 kit_find(runs.io, RUNS_DIR, 2, "a").value_off, 1);
+	store = runs_open();
 	kit_expect(store, "a", "1");
 	kit_expect(store, "c", "1");
 	assert_int_equal(store_count(store), 4);
@@ -584,15 +593,15 @@ static void run_with_failed_sync(void)
 	const struct simfs_fault fault = { .calls = 1u << SIMFS_SYNC,
 					   .nth = 1,
 					   .error = EIO };
-	struct store *store = rig_open();
+	struct store *store = runs_open();
 
 	memset(unsynced, 'd', sizeof(unsynced) - 1);
 	kit_put(store, "a", "newer a");
-	simfs_set_fault(rig.fs, &fault);
+	simfs_set_fault(runs.fs, &fault);
 	assert_int_equal(store_put(store, "d", 1, unsynced,
 				   sizeof(unsynced) - 1, STORE_ALWAYS),
 			 STORE_UNKNOWN);
-	simfs_set_fault(rig.fs, NULL);
+	simfs_set_fault(runs.fs, NULL);
 	assert_true(kit_stats(store).read_only);
 	assert_int_equal(store_put(store, "e", 1, "e", 1, STORE_ALWAYS),
 			 STORE_READ_ONLY);
@@ -606,24 +615,24 @@ static void test_after_a_failed_sync_the_tail_is_copied(void **state)
 	struct store *store;
 
 	(void)state;
-	rig_first_run();
+	runs_first();
 	run_with_failed_sync();
-	was = kit_find(rig.io, RIG_DIR, RIG_SECOND_ID, "d");
-	store = rig_open();
+	was = kit_find(runs.io, RUNS_DIR, RUNS_SECOND_ID, "d");
+	store = runs_open();
 	kit_expect(store, "d", unsynced);
 	assert_true(kit_version(store, "d") == was.sequence);
 	/* power is cut right now: what was shown is there */
-	cut = simfs_crash_durable(rig.fs);
+	cut = simfs_crash_durable(runs.fs);
 	store_abandon(store);
-	simfs_free(rig.fs);
-	rig_use(cut);
-	store = rig_open();
+	simfs_free(runs.fs);
+	runs_use(cut);
+	store = runs_open();
 	kit_expect(store, "a", "newer a");
 	kit_expect(store, "d", unsynced);
 	assert_false(kit_stats(store).damaged);
 	kit_put(store, "e", "new e");
 	kit_close(store);
-	store = rig_open();
+	store = runs_open();
 	kit_expect(store, "d", unsynced);
 	assert_int_equal(kit_stats(store).segment_bytes_read, 0);
 	kit_close(store);
@@ -632,35 +641,35 @@ static void test_after_a_failed_sync_the_tail_is_copied(void **state)
 /* Also when that start is killed at any of its steps. */
 static void test_the_copying_start_may_be_killed_anywhere(void **state)
 {
-	static struct rig_kills kills;
+	static struct runs_kills kills;
 	struct simfs *last;
 	struct store *store;
 	size_t i;
 
 	(void)state;
-	rig_first_run();
+	runs_first();
 	run_with_failed_sync();
 	kills.n = 0;
-	simfs_set_hook(rig.fs, rig_keep_kill, &kills);
-	store = rig_open();
-	simfs_set_hook(rig.fs, NULL, NULL);
+	simfs_set_hook(runs.fs, runs_keep_kill, &kills);
+	store = runs_open();
+	simfs_set_hook(runs.fs, NULL, NULL);
 	store_abandon(store);
 	assert_true(kills.n > 5);
-	last = rig.fs;
+	last = runs.fs;
 	for (i = 0; i < kills.n; i++) {
-		rig_use(kills.at[i]);
-		store = rig_open();
+		runs_use(kills.at[i]);
+		store = runs_open();
 		kit_expect(store, "a", "newer a");
 		kit_expect(store, "d", unsynced);
 		assert_int_equal(store_count(store), 4);
 		kit_close(store);
-		simfs_free(rig.fs);
+		simfs_free(runs.fs);
 	}
-	rig_use(last);
+	runs_use(last);
 }
 
-#define recovery_test(name) \
-	cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
+#define recovery_test(name)                                                    \
+	cmocka_unit_test_setup_teardown(name, runs_set_up, runs_tear_down)
 
 int main(void)
 {
@@ -668,18 +677,23 @@ int main(void)
 		recovery_test(test_after_a_kill_the_tail_is_read),
 		recovery_test(test_a_last_entry_torn_at_every_byte_is_cut_off),
 		recovery_test(test_a_file_that_ends_in_the_last_entry),
-		recovery_test(test_a_last_entry_flipped_in_every_byte_is_cut_off),
-		recovery_test(test_what_lies_behind_a_torn_entry_does_not_count),
-		recovery_test(test_a_batch_torn_at_every_byte_is_whole_or_not_there),
+		recovery_test(
+			test_a_last_entry_flipped_in_every_byte_is_cut_off),
+		recovery_test(
+			test_what_lies_behind_a_torn_entry_does_not_count),
+		recovery_test(
+			test_a_batch_torn_at_every_byte_is_whole_or_not_there),
 		recovery_test(test_a_gap_in_the_sequence_ends_the_log),
 		recovery_test(test_where_nothing_can_be_allocated_ahead),
-		recovery_test(test_no_room_for_the_quarantine_is_no_reason_not_to_start),
+		recovery_test(
+			test_no_room_for_the_quarantine_is_no_reason_not_to_start),
 		recovery_test(test_a_damaged_header_below_the_mark_is_skipped),
 		recovery_test(test_a_damaged_value_below_the_mark_is_corrupt),
 		recovery_test(test_a_corrupt_key_can_be_written_and_deleted),
 		recovery_test(test_a_tombstone_between_damage_still_deletes),
 		recovery_test(test_two_open_segments_are_read_in_their_order),
-		recovery_test(test_damage_at_the_end_of_the_first_of_two_is_no_torn_tail),
+		recovery_test(
+			test_damage_at_the_end_of_the_first_of_two_is_no_torn_tail),
 		recovery_test(test_the_second_of_two_is_cut_at_its_torn_end),
 		recovery_test(test_after_a_failed_sync_the_tail_is_copied),
 		recovery_test(test_the_copying_start_may_be_killed_anywhere),
