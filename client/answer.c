@@ -29,11 +29,14 @@ static int refused(struct getme *handle, const struct ticket *ticket,
 		   const struct message_error *error)
 {
 	int result = result_from_code(ticket->method, error->code);
+	const char *name = getme_strerror(result);
 
 	if (error->text[0] == '\0')
 		return handle_fail_plain(handle, result);
-	return handle_fail(handle, result, "%s: %s", getme_strerror(result),
-			   error->text);
+	/* The daemon's text may begin with what the result is called. */
+	if (strncmp(error->text, name, strlen(name)) == 0)
+		return handle_fail(handle, result, "%s", error->text);
+	return handle_fail(handle, result, "%s: %s", name, error->text);
 }
 
 /* Whether the reply names as many keys as the request did. */

@@ -41,8 +41,8 @@ static const struct row rows[] = {
 	  "not a cursor that a scan returned" },
 	{ ENGINE_CLOSED, MESSAGE_ERROR_CLOSING, "the daemon is stopping" },
 	{ -ENOSPC, MESSAGE_ERROR_FULL,
-	  "the disk is full: free some space, or delete keys; writing resumes "
-	  "by itself" },
+	  "the disk is full: free some space; reads and deletes go on, puts "
+	  "resume by themselves" },
 	{ -ENOMEM, MESSAGE_ERROR_NO_MEMORY, "no memory: try again later" },
 	{ -EMFILE, MESSAGE_ERROR_BUSY,
 	  "the daemon has no descriptors left: try again later" },
