@@ -34,35 +34,37 @@ GETMECTL = ctl_base64 ctl_batch ctl_command ctl_exit ctl_export \
 	ctl_progress ctl_record ctl_stats ctl_write
 
 # tests/: what several tests share; then programs, one a word.
-SUPPORT = client_fixture daemon_rig engine_rig fake_engine fake_server \
-	fake_store hook_io message_equal msgpack_text segment_maker store_kit \
-	store_runs tempdir writer_model
-TESTS = test_bitrot test_buffer test_bytes test_checksum test_client_answer \
-	test_client_ask test_client_batch test_client_call \
+SUPPORT = client_fixture ctl_run daemon_rig engine_rig fake_engine \
+	fake_server fake_store hook_io message_equal msgpack_text pair_handle \
+	segment_maker store_kit store_runs tempdir writer_model
+TESTS = test_bitrot test_buffer test_bytes test_checksum \
+	test_client_answer test_client_ask test_client_batch test_client_call \
 	test_client_connect test_client_deadline test_client_fork \
 	test_client_handle test_client_loss test_client_many \
 	test_client_memory test_client_ops test_client_option_struct \
 	test_client_pipeline test_client_result test_client_scan \
 	test_client_session test_client_socket_path test_client_stats \
-	test_client_tickets test_client_transport test_config \
-	test_connection test_ctl_base64 test_ctl_batch test_ctl_command \
-	test_ctl_exit test_ctl_export test_ctl_files test_ctl_import \
-	test_ctl_json test_ctl_lines test_ctl_options test_ctl_progress \
-	test_ctl_record test_ctl_stats test_daemon test_digest test_dispatch \
-	test_engine test_entry test_events test_folder test_frame test_hint \
-	test_index test_io test_latency test_listener test_lock test_log \
-	test_logging test_lookup test_loop test_manifest test_message \
-	test_message_check test_message_reply test_message_request \
-	test_method test_options test_output test_path test_paths test_peers \
-	test_pending test_rate test_record test_recovery test_recovery_load \
-	test_recovery_tail test_segment test_segments test_server test_simfs \
-	test_store test_systemd test_tail test_units test_upkeep test_view \
+	test_client_tickets test_client_transport test_config test_connection \
+	test_ctl_base64 test_ctl_batch test_ctl_command test_ctl_exit \
+	test_ctl_export test_ctl_files test_ctl_import test_ctl_json \
+	test_ctl_lines test_ctl_options test_ctl_progress test_ctl_record \
+	test_ctl_stats test_daemon test_digest test_dispatch test_engine \
+	test_entry test_events test_failure test_folder test_frame test_hint \
+	test_index test_intake test_io test_lane test_latency test_listener \
+	test_lock test_log test_logging test_lookup test_loop test_manifest \
+	test_message test_message_check test_message_reply \
+	test_message_request test_method test_metrics test_monitor \
+	test_options test_output test_path test_paths test_peers test_pending \
+	test_rate test_record test_recovery test_recovery_load \
+	test_recovery_tail test_request test_results test_segment \
+	test_segments test_server test_service test_simfs test_store \
+	test_systemd test_tail test_units test_upkeep test_view \
 	test_whole_file
 
 # tests/crash/: power cuts and injected faults.  A word that does not begin
 # with test_ is no program but shared.
-CRASH = hashset oracle simbytes simfs simfs_states simtree verify workload \
-	test_failed_sync test_faults test_powercut
+CRASH = hashset oracle simbytes simfs simfs_states simtree verify \
+	workload test_failed_sync test_faults test_powercut
 
 # tests/fuzz/: libFuzzer targets, with their seeds, if any, in seeds/NAME/.
 FUZZ = fuzz_client fuzz_connection fuzz_entry fuzz_frame fuzz_hint \
@@ -291,6 +293,7 @@ $(B)/libgetme-client.a: $(LIBRARY_O) $(B)/libproto.a $(B)/libcommon.a
 # A test links the real objects; LDFLAGS_test_x is for a test that wraps a
 # function to inject failures.
 LDFLAGS_test_client_memory = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+LDFLAGS_test_request = $(LDFLAGS_test_client_memory)
 TEST_OBJECTS = -Wl,--start-group $(LAYERS) -Wl,--end-group
 $(B)/tests/%: $(B)/obj/tests/%.o $(LAYERS)
 	$(call say,LD,$@)

@@ -37,8 +37,9 @@ static void test_32_bits_are_little_endian_at_any_alignment(void **state)
 static void test_64_bits_are_little_endian_at_any_alignment(void **state)
 {
 	const uint64_t value = UINT64_C(0x8102030405060708);
-	const uint8_t expected[] = { AROUND, 8, 7, 6,	 5,
-				     4,	     3, 2, 0x81, AROUND };
+	const uint8_t expected[] = {
+		AROUND, 8, 7, 6, 5, 4, 3, 2, 0x81, AROUND
+	};
 	uint8_t bytes[] = { AROUND, 0, 0, 0, 0, 0, 0, 0, 0, AROUND };
 
 	(void)state;

@@ -17,13 +17,10 @@ struct pair_handle {
 int pair_handle_setup(void **state);
 int pair_handle_teardown(void **state);
 
-/* Queues a request to METHOD for the key "k" with the value "v". */
-int pair_handle_push(struct pair_handle *pair, enum method_id method);
+/* A request to METHOD for the key "k", with the value "v". */
+struct message_request pair_handle_request(enum method_id method);
 
-/* The request that came first and was not taken yet: its id. */
-uint32_t pair_handle_take(struct pair_handle *pair);
-
-/* Answers request REPLY->id, a METHOD. */
+/* Answers request REPLY->id (they are counted from 1), a METHOD. */
 void pair_handle_answer(struct pair_handle *pair, enum method_id method,
 			const struct message_reply *reply);
 

@@ -1,0 +1,268 @@
+#include "daemon/service.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+/* cmocka wants the four above */
+#include <cmocka.h>
+
+#include "daemon/clock.h"
+#include "tests/support/daemon_rig.h"
+
+static struct daemon_rig rig;
+static unsigned int n_turns, n_done, n_closed;
+
+static void on_turn(void *ctx)
+{
+	assert_ptr_equal(ctx, &rig);
+	n_turns++;
+}
+
+static void on_closed(void *ctx, const struct connection *connection)
+{
+	assert_ptr_equal(ctx, &rig);
+	assert_int_equal(connection->uid, getuid());
+	n_closed++;
+}
+
+static void on_done(struct engine_request *request)
+{
+	(void)request;
+	n_done++;
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	n_turns = n_done = n_closed = 0;
+	daemon_rig_init(&rig);
+	rig.behaviour.capabilities.value_max = 100 << 20;
+	rig.limits.max_pipeline = 77;
+	daemon_rig_open(&rig);
+	rig.service.on_turn = on_turn;
+	rig.service.on_closed = on_closed;
+	rig.service.ctx = &rig;
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	daemon_rig_close(&rig);
+	return 0;
+}
+
+static void one_round(void)
+{
+	assert_int_equal(loop_once(rig.loop, false), 0);
+}
+
+static void test_it_takes_limits_from_its_caller_and_the_engine(void **state)
+{
+	(void)state;
+	assert_int_equal(rig.service.limits.max_pipeline, 77);
+	assert_int_equal(rig.service.capabilities.value_max, 100 << 20);
+	assert_int_equal(rig.service.frame_max, limits_frame_max(100 << 20));
+	assert_in_range(rig.service.metrics.started_ms, 1,
+			clock_monotonic_ms());
+}
+
+static void test_the_engine_gets_a_first_turn_and_no_needless_one(void **state)
+{
+	(void)state;
+	one_round();
+	assert_int_equal(n_turns, 1);
+	one_round();
+	one_round();
+	assert_int_equal(n_turns, 1);
+}
+
+static void test_a_wake_gives_the_engine_a_turn(void **state)
+{
+	(void)state;
+	one_round();
+	loop_wake(rig.loop);
+	one_round();
+	assert_int_equal(n_turns, 2);
+}
+
+static void test_what_is_submitted_is_answered_in_the_next_turn(void **state)
+{
+	struct engine_request request = { .op = ENGINE_COUNT, .done = on_done };
+
+	(void)state;
+	one_round();
+	service_submit(&rig.service, &request);
+	assert_int_equal(n_done, 0);
+	one_round();
+	assert_int_equal(n_done, 1);
+	assert_int_equal(n_turns, 2);
+}
+
+static void test_an_engine_that_has_more_to_do_gets_more_turns(void **state)
+{
+	struct engine_request request = { .op = ENGINE_COUNT, .done = on_done };
+
+	(void)state;
+	fake_engine_behaviour(rig.engine)->delay_turns = 50;
+	service_submit(&rig.service, &request);
+	one_round();
+	/* Waits for nothing: a round asks for the next. */
+	while (n_done == 0)
+		assert_int_equal(loop_once(rig.loop, true), 0);
+	assert_in_range(n_turns, 2, 51);
+}
+
+/* An engine that wants a turn of itself, once, after a moment. */
+static int timeouts_left;
+
+static void turn(struct engine *engine)
+{
+	(void)engine;
+}
+
+static int next_timeout_ms(struct engine *engine)
+{
+	(void)engine;
+	return timeouts_left-- > 0 ? 1 : -1;
+}
+
+static void test_the_engine_gets_its_turn_when_its_time_has_come(void **state)
+{
+	static const struct engine_ops ops = {
+		.turn = turn,
+		.next_timeout_ms = next_timeout_ms,
+	};
+	struct engine patient = { .ops = &ops };
+	struct engine *engine = rig.engine;
+
+	(void)state;
+	timeouts_left = 2;
+	rig.service.engine = &patient;
+	one_round();
+	assert_int_equal(loop_once(rig.loop, true), 0);
+	assert_int_equal(loop_once(rig.loop, true), 0);
+	assert_int_equal(n_turns, 3);
+	rig.service.engine = engine;
+}
+
+static void test_connections_that_have_work_move_on_in_the_round(void **state)
+{
+	struct client client;
+
+	(void)state;
+	client_open(&client, &rig);
+	client_send_plain(&client, METHOD_PING);
+	one_round();
+	assert_true(client_has_frame(&client));
+	assert_null(rig.service.ready);
+	client_close(&client);
+	daemon_rig_spin(&rig);
+	assert_int_equal(n_closed, 1);
+	assert_null(rig.service.connections);
+	assert_null(rig.service.closed);
+}
+
+/* More replies than a socket takes, and a client that takes none. */
+static void stuff(struct client *client)
+{
+	client_open(client, &rig);
+	for (int i = 0; i < 77; i++)
+		client_send_plain(client, METHOD_STATS);
+	while (client->connection->output.len == 0) {
+		client_send_plain(client, METHOD_STATS);
+		one_round();
+	}
+}
+
+static void test_a_sweep_ends_only_who_is_late(void **state)
+{
+	struct client late, patient, unhurried;
+
+	(void)state;
+	stuff(&late);
+	stuff(&patient);
+	stuff(&unhurried);
+	connection_drain(patient.connection,
+			 clock_monotonic_ms() + LIMITS_DRAIN_MS * 100);
+	connection_drain(late.connection, 1);
+	assert_true(rig.service.sweep_set);
+	while (n_closed == 0)
+		assert_int_equal(loop_once(rig.loop, true), 0);
+	assert_int_equal(n_closed, 1);
+	assert_ptr_equal(rig.service.connections, unhurried.connection);
+	assert_ptr_equal(rig.service.connections->next, patient.connection);
+	assert_null(patient.connection->next);
+	assert_true(rig.service.sweep_set); /* it looks again */
+	client_close(&late);
+	client_close(&patient);
+	client_close(&unhurried);
+}
+
+static void test_all_connections_are_closed_at_the_end(void **state)
+{
+	struct client clients[3];
+
+	(void)state;
+	fake_engine_behaviour(rig.engine)->hold = true;
+	for (int i = 0; i < 3; i++) {
+		client_open(&clients[i], &rig);
+		client_send_get(&clients[i], "key");
+	}
+	one_round();
+	one_round();
+	assert_int_equal(fake_engine_n_in_flight(rig.engine), 3);
+	connection_touch(clients[1].connection);
+	service_close_connections(&rig.service);
+	assert_int_equal(n_closed, 3);
+	assert_null(rig.service.connections);
+	assert_null(rig.service.ready);
+	assert_null(rig.service.closed);
+	/* Their requests come back to the pool. */
+	fake_engine_behaviour(rig.engine)->hold = false;
+	loop_wake(rig.loop);
+	daemon_rig_spin(&rig);
+	assert_int_equal(rig.service.pool.n_free, 3);
+	for (int i = 0; i < 3; i++)
+		client_close(&clients[i]);
+}
+
+static void test_a_service_that_is_gone_has_no_rounds(void **state)
+{
+	struct service zero;
+
+	(void)state;
+	service_deinit(&rig.service);
+	memset(&zero, 0, sizeof(zero));
+	assert_memory_equal(&rig.service, &zero, sizeof(zero));
+	rig.service.turn_wanted = true; /* a round would look at it */
+	loop_wake(rig.loop);
+	one_round();
+	assert_true(rig.service.turn_wanted);
+	rig.service.turn_wanted = false;
+	assert_int_equal(n_turns, 0);
+	service_deinit(&rig.service); /* again: nothing is there */
+}
+
+#define EACH(test) cmocka_unit_test_setup_teardown(test, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		EACH(test_it_takes_limits_from_its_caller_and_the_engine),
+		EACH(test_the_engine_gets_a_first_turn_and_no_needless_one),
+		EACH(test_a_wake_gives_the_engine_a_turn),
+		EACH(test_what_is_submitted_is_answered_in_the_next_turn),
+		EACH(test_an_engine_that_has_more_to_do_gets_more_turns),
+		EACH(test_the_engine_gets_its_turn_when_its_time_has_come),
+		EACH(test_connections_that_have_work_move_on_in_the_round),
+		EACH(test_a_sweep_ends_only_who_is_late),
+		EACH(test_all_connections_are_closed_at_the_end),
+		EACH(test_a_service_that_is_gone_has_no_rounds),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
