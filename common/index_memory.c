@@ -365,6 +365,7 @@ static int make_header(struct index *index, uint64_t len)
 
 	if (rc)
 		return rc;
+	assert(base);
 	rc = populate_range(index, fd, 0, INDEX_HEADER_LEN);
 	if (rc) {
 		munmap(base, len);

@@ -744,10 +744,13 @@ static bool refuse_first_page(void *ctx, uint64_t len)
 	assert_non_null(maps);
 	while (fgets(line, sizeof(line), maps)) {
 		unsigned long long from, end;
+		char *rest;
 
 		if (!strstr(line, "memfd:getme-index"))
 			continue;
-		assert_int_equal(sscanf(line, "%llx-%llx", &from, &end), 2);
+		from = strtoull(line, &rest, 16);
+		assert_int_equal(*rest, '-');
+		end = strtoull(rest + 1, NULL, 16);
 		assert_int_equal(mprotect((void *)(uintptr_t)from, end - from,
 					  PROT_NONE),
 				 0);
