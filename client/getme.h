@@ -288,7 +288,9 @@ struct getme_scan_options {
  * A scan gives each key that is there from its beginning to its end exactly
  * once; one that comes or goes meanwhile at most once.  No order.  It may be
  * interleaved with other calls on the handle, and outlives a reconnect: after
- * an error getme_scan_next may be tried again.  Close it before its handle.
+ * an error getme_scan_next may be tried again.  It does not outlive the
+ * daemon: after a restart it is GETME_E_BAD_CURSOR.  Close it before its
+ * handle.
  */
 GETME_PUBLIC int getme_scan_open(struct getme *handle,
 				 const struct getme_scan_options *options,

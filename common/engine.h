@@ -41,8 +41,8 @@ enum {
 	ENGINE_SCAN_MAX = 16384,       /* items of one scan step */
 	ENGINE_CURSOR_MAX = 32,	       /* bytes of a scan cursor */
 	ENGINE_BATCH_BYTES = 64 << 20, /* keys and values of a batch */
-	ENGINE_REPLY_BYTES = 64
-			     << 20, /* values of a get_many, of a scan step */
+	/* values of a get_many, of a scan step */
+	ENGINE_REPLY_BYTES = 64 << 20,
 };
 
 struct engine;

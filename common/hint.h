@@ -85,7 +85,7 @@ int hint_builder_add(struct hint_builder *builder,
 /*
  * Writes DIR/ID.hint by way of ID.hint.tmp: synced before it is renamed,
  * the folder is not (a lost hint is made again).  0, -ENOMEM, -errno; after a
- * failure an older hint of that name may be gone.
+ * failure an older hint of that name is as it was.
  */
 int hint_builder_write(struct hint_builder *builder, struct io *io,
 		       const char *dir,

@@ -60,8 +60,8 @@ struct recovery {
 };
 
 /*
- * MANIFEST_DIR has a valid manifest or is new (then one is written).  0, or
- * a negative errno with ERROR filled in; everything made is released then.
+ * DIR is locked, and has a manifest or is new (then one is written).  0, or a
+ * negative errno with ERROR filled in; everything made is released then.
  */
 int recovery_run(struct recovery *recovery, struct store_error *error);
 

@@ -319,18 +319,24 @@ static int settle_tail(struct recovery_run_state *run, struct tail *tail)
 	else
 		/* What was copied stays until a manifest lists the copy. */
 		seal_original(out, tail, row, !tail->stopped && !copy);
-	if (!copy)
-		return 0;
-	result = recovery_scan(out, copy);
-	if (result == 0)
-		result = recovery_want_hint(out, copy);
-	return result < 0 ? recovery_fail_errno(run, result, "cannot load",
-						copy->id)
-			  : 0;
+	tail->copy = copy;
+	return 0;
+}
+
+/* The copy is one run of the tail's entries from the mark on. */
+static int load_one(struct recovery *out, const struct tail *tail,
+		    struct hint_entry *entry)
+{
+	if (!tail->copy || (uint64_t)entry->off8 * 8 < tail->mark)
+		return recovery_load_entry(out, tail->segment, entry);
+	entry->off8 -= (uint32_t)(tail->mark / 8);
+	entry->off8 += tail->copy->header_len / 8;
+	return recovery_load_entry(out, tail->copy, entry);
 }
 
 static int load_tail(struct recovery_run_state *run, struct tail *tail)
 {
+	struct recovery *out = run->out;
 	struct hint hint = {
 		.data = tail->entries.data,
 		.at = HINT_HEADER_LEN,
@@ -339,17 +345,18 @@ static int load_tail(struct recovery_run_state *run, struct tail *tail)
 	struct hint_entry entry;
 	int result = 0;
 
-	while (result == 0 && hint_next(&hint, &entry)) {
-		/* What was copied is loaded from the copy. */
-		if ((uint64_t)entry.off8 * 8 < tail->end)
-			result = recovery_load_entry(run->out, tail->segment,
-						     &entry);
-	}
-	if (result == 0)
-		result = recovery_want_hint(run->out, tail->segment);
-	return result < 0 ? recovery_fail_errno(run, result, "cannot load",
-						tail->segment->id)
-			  : 0;
+	while (result == 0 && hint_next(&hint, &entry))
+		result = load_one(out, tail, &entry);
+	if (result == 0 && tail->segment)
+		result = recovery_want_hint(out, tail->segment);
+	if (result == 0 && tail->copy)
+		result = recovery_want_hint(out, tail->copy);
+	if (result < 0)
+		return recovery_fail(run, result,
+				     "%s: cannot load what the last run left: "
+				     "%s",
+				     out->dir, strerror(-result));
+	return 0;
 }
 
 /* A segment without entries: what is in it is none of ours to keep. */
@@ -404,7 +411,7 @@ int recovery_settle_tails(struct recovery_run_state *run)
 			result = settle_empty(run, tail);
 		} else {
 			result = settle_tail(run, tail);
-			if (result == 0 && tail->segment)
+			if (result == 0)
 				result = load_tail(run, tail);
 		}
 		if (result != 0)

@@ -115,7 +115,9 @@ struct store_write {
 
 /*
  * Applies N writes, all or nothing.  0, -ENOSPC, -EIO, -ENOMEM, -EMFILE
- * (nothing applied), -EINVAL, STORE_UNKNOWN, STORE_READ_ONLY.
+ * (nothing applied), -EINVAL, STORE_READ_ONLY, STORE_UNKNOWN.  After the last
+ * the store is read-only when a sync failed; when only the end of a failed
+ * write could not be noted, writing resumes as soon as it can.
  */
 int store_apply(struct store *store, struct store_write *writes, size_t n,
 		enum store_durability durability);

@@ -23,6 +23,7 @@
 
 struct tail {
 	struct segment *segment;     /* borrowed */
+	struct segment *copy;	     /* recovery's, of what lies behind mark */
 	struct hint_builder entries; /* the good ones, in order */
 	uint64_t limit;		     /* zeros from there on: not looked at */
 	uint64_t end;		     /* where the log ends in this segment */
