@@ -11,7 +11,7 @@ SONAME = libgetme-client.so.0
 COMMON = checksum digest engine_decide engine_local engine_log \
 	engine_read engine_stats engine_write entry events folder hint index \
 	index_load index_memory index_scan io lock log lookup manifest path \
-	pending record recovery recovery_load recovery_tail segment segments \
+	pending record recovery recovery_load recovery_tail retire segment segments \
 	store store_open tail units upkeep upkeep_round view whole_file
 
 # proto/, the wire.
@@ -56,7 +56,7 @@ TESTS = test_bitrot test_buffer test_bytes test_checksum \
 	test_message_request test_method test_metrics test_monitor \
 	test_options test_output test_path test_paths test_peers test_pending \
 	test_rate test_record test_recovery test_recovery_load \
-	test_recovery_tail test_request test_results test_segment \
+	test_recovery_tail test_request test_results test_retire test_segment \
 	test_segments test_server test_service test_simfs test_store \
 	test_systemd test_tail test_units test_upkeep test_view \
 	test_whole_file

@@ -80,6 +80,8 @@ enum engine_op {
 	ENGINE_SCAN,	 /* one step of a scan */
 	ENGINE_SYNC,	 /* everything acknowledged so far becomes durable */
 	ENGINE_STATS,	 /* -> stats[] */
+	ENGINE_COMPACT,	 /* ends when all that was dead before is gone */
+	ENGINE_BACKUP,	 /* one instant of the store into path */
 	ENGINE_N_OPS
 };
 
@@ -167,6 +169,7 @@ struct engine_request {
 	struct engine_bytes prefix;	   /* scan: only keys that begin so */
 	size_t limit;			   /* scan: items at most; 0: 256 */
 	bool with_values;		   /* scan */
+	const char *path; /* backup: an absolute path, missing or empty */
 	uint8_t cursor[ENGINE_CURSOR_MAX]; /* scan, in and out */
 	size_t cursor_len; /* in: 0 begins; out: 0 when the scan is over */
 	void (*done)(struct engine_request *request);
@@ -180,6 +183,11 @@ struct engine_request {
 	uint64_t count;
 	const struct engine_stat *stats;
 	size_t n_stats;
+	/*
+	 * compact, backup: why it failed, one line; NULL: engine_result_text
+	 * says it all.  Borrowed until done returns.
+	 */
+	const char *text;
 	/* the engine's own while the request is under way */
 	struct engine_request *next;
 	void *internal;

@@ -129,6 +129,8 @@ static void begin(struct local *local, struct engine_request *request)
 	case ENGINE_STATS:
 		local_stats(local, request);
 		return;
+	case ENGINE_COMPACT:
+	case ENGINE_BACKUP:
 	case ENGINE_N_OPS:
 		break;
 	}
@@ -142,6 +144,7 @@ static void local_submit(struct engine *engine, struct engine_request *request)
 	if (request->op < ENGINE_N_OPS)
 		local->n_requests[request->op]++;
 	request->internal = NULL;
+	request->text = NULL;
 	request_list_push(&local->submitted, request);
 }
 

@@ -64,6 +64,7 @@ struct segment {
 	bool sealed;	       /* the manifest holds its length */
 	_Atomic bool replaced; /* no longer part of the store */
 	struct segment *next;  /* of whatever list owns it */
+	uint64_t retired_at;   /* common/retire's */
 };
 
 /* "0000000001.seg" and "0000000001.hint". */

@@ -231,6 +231,8 @@ int store_new_index(struct store *store, struct index **index)
 {
 	struct index_options options = { .is_private = store->private_index };
 
+	if (retire_reserve_index(&store->retire) < 0)
+		return -ENOMEM;
 	memcpy(options.secret, store->secret, sizeof(options.secret));
 	return index_new(&options, index);
 }
@@ -243,7 +245,7 @@ static void discard_replaced(void *ctx, struct segment *segment)
 	if (!segment->replaced)
 		return;
 	segments_remove(store->segments, segment);
-	upkeep_discard(store->upkeep, segment);
+	retire_segment(&store->retire, segment);
 }
 
 void store_sweep(struct store *store)
@@ -254,7 +256,8 @@ void store_sweep(struct store *store)
 
 void store_make_cleared(struct store *store, struct index *index)
 {
-	index_free(store->index);
+	index_close(store->index);
+	retire_index(&store->retire, store->index);
 	store->index = index;
 	segments_each(store->segments, discard_replaced, store);
 	store->live_bytes = 0;

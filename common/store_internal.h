@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "common/path.h"
 #include "common/record.h"
+#include "common/retire.h"
 #include "common/segments.h"
 #include "common/store.h"
 #include "common/upkeep.h"
@@ -35,6 +36,8 @@ struct store {
 	struct events events;
 	struct segments *segments;
 	struct index *index;
+	struct retire retire;
+	bool abandoned; /* nothing is written any more */
 	struct upkeep *upkeep;
 	struct log log;
 	struct view_buffer buffer;
@@ -70,7 +73,10 @@ void store_make_cleared(struct store *store, struct index *index);
 /* Discards segments that no entry could be written to. */
 void store_sweep(struct store *store);
 
-/* An empty index under the store's secret, for a clear that is to come. */
+/*
+ * An empty index under the store's secret, for a clear that is to come, and
+ * room to retire the one that it will take the place of.
+ */
 int store_new_index(struct store *store, struct index **index);
 
 /* A read met a damaged entry: counts it, reports each place once. */

@@ -153,6 +153,22 @@ static void free_segment(void *ctx, struct segment *segment)
 	segment_free(ctx, segment);
 }
 
+static void release_segment(void *ctx, struct segment *segment)
+{
+	struct store *store = ctx;
+
+	if (store->abandoned)
+		segment_free(store->io, segment);
+	else
+		upkeep_discard(store->upkeep, segment);
+}
+
+static void release_index(void *ctx, struct index *index)
+{
+	(void)ctx;
+	index_free(index);
+}
+
 /* Everything but the upkeep, which ends in one way or the other before. */
 static void release(struct store *store)
 {
@@ -171,9 +187,15 @@ static void release(struct store *store)
 static struct store *new_store(const struct store_options *options)
 {
 	struct store *store = calloc(1, sizeof(*store));
+	struct retire_ops ops = {
+		.release_segment = release_segment,
+		.release_index = release_index,
+		.ctx = store,
+	};
 
 	if (!store)
 		return NULL;
+	retire_init(&store->retire, &ops);
 	/* Its length was checked. */
 	if (path_copy(store->dir, options->dir) < 0) {
 		free(store);
@@ -272,6 +294,7 @@ int store_close(struct store *store)
 	}
 	if (result != 0)
 		end = UPKEEP_ABANDON;
+	retire_deinit(&store->retire);
 	last = upkeep_free(store->upkeep, end);
 	if (result == 0 && last == 0)
 		lock_note_closed(store->io, store->lock_fd);
@@ -283,6 +306,8 @@ void store_abandon(struct store *store)
 {
 	if (!store)
 		return;
+	store->abandoned = true;
+	retire_deinit(&store->retire);
 	upkeep_free(store->upkeep, UPKEEP_ABANDON);
 	release(store);
 }
