@@ -9,8 +9,9 @@ SONAME = libgetme-client.so.0
 
 # common/, the storage engine.
 COMMON = checksum compaction compaction_graves compaction_output \
-	compaction_pick digest engine_decide engine_local engine_log \
-	engine_read engine_stats engine_write entry events folder hint index \
+	compaction_pick digest engine_compact engine_decide engine_local \
+	engine_log engine_read engine_stats engine_throttle engine_worker \
+	engine_write entry events folder hint index \
 	index_load index_memory index_scan io lock log lookup manifest path \
 	pending record recovery recovery_load recovery_tail retire segment segments \
 	store store_compact store_open tail units upkeep upkeep_output \
