@@ -248,6 +248,9 @@ void local_compact_turn(struct local *local);
 /* Milliseconds until it wants a turn; -1: none. */
 int local_compact_timeout_ms(const struct local *local);
 
+/* The share of dead bytes at which runs begin. */
+uint64_t local_compact_percent(const struct local *local);
+
 /* The segment that was active is sealed: a full compaction begins. */
 void local_compact_rolled(struct local *local, struct engine_request *request);
 void local_compact_synced(struct local *local, int result);
