@@ -8,8 +8,8 @@
  */
 enum {
 	/* dead bytes over the share at which runs begin, percent of all */
-	SOFT_PERCENT = 4,
-	HARD_PERCENT = 8,
+	SOFT_PERCENT = 2,
+	HARD_PERCENT = 4,
 	/* of a store smaller than so many segments disk use is no concern */
 	SEGMENTS_MIN = 4,
 	/* bytes a ms that are let through in any case */
