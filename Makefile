@@ -8,11 +8,12 @@ SONAME = libgetme-client.so.0
 # them with the folders.
 
 # common/, the storage engine.
-COMMON = checksum digest engine_decide engine_local engine_log \
-	engine_read engine_stats engine_write entry events folder hint index \
-	index_load index_memory index_scan io lock log lookup manifest path \
-	pending record recovery recovery_load recovery_tail retire segment segments \
-	store store_open tail units upkeep upkeep_round view whole_file
+COMMON = checksum digest engine_arena engine_cold engine_decide engine_local \
+	engine_log engine_many engine_read engine_scan engine_settle \
+	engine_stats engine_write entry events folder hint index index_load index_memory \
+	index_scan io lock log lookup manifest path pending read_pool record \
+	recovery recovery_load recovery_tail retire segment segments store \
+	store_open store_view tail units upkeep upkeep_round view whole_file
 
 # proto/, the wire.
 PROTO = buffer frame message message_check message_decode \
@@ -49,13 +50,13 @@ TESTS = test_bitrot test_buffer test_bytes test_checksum \
 	test_ctl_export test_ctl_files test_ctl_import test_ctl_json \
 	test_ctl_lines test_ctl_options test_ctl_progress test_ctl_record \
 	test_ctl_stats test_daemon test_digest test_dispatch test_engine \
-	test_entry test_events test_failure test_folder test_frame test_hint \
+	test_engine_cold test_entry test_events test_failure test_folder test_frame test_hint \
 	test_index test_intake test_io test_lane test_latency test_listener \
 	test_lock test_log test_logging test_lookup test_loop test_manifest \
 	test_message test_message_check test_message_reply \
 	test_message_request test_method test_metrics test_monitor \
 	test_options test_output test_path test_paths test_peers test_pending \
-	test_rate test_record test_recovery test_recovery_load \
+	test_rate test_read_pool test_record test_recovery test_recovery_load \
 	test_recovery_tail test_request test_results test_retire test_segment \
 	test_segments test_server test_service test_simfs test_store \
 	test_systemd test_tail test_units test_upkeep test_view \
@@ -84,7 +85,8 @@ E2E = hostile kill_oracle manifest_version notify put_rate records \
 E2E_ALONE = test_rates.sh
 
 # Tests that are built and run with ThreadSanitizer too.
-TSAN_TESTS = test_engine test_lookup test_upkeep test_view
+TSAN_TESTS = test_engine test_engine_cold test_lookup test_read_pool \
+	test_upkeep test_view
 
 # man/; and systemd/, whose folders user/, sysusers.d/ and tmpfiles.d/ tell
 # where a file goes.

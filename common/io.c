@@ -48,6 +48,19 @@ static ssize_t sys_pread(struct io *io, int fd, void *data, size_t len,
 	return n < 0 ? -errno : n;
 }
 
+static ssize_t sys_pread_nowait(struct io *io, int fd, void *data, size_t len,
+				uint64_t off)
+{
+	struct iovec iov = { .iov_base = data, .iov_len = len };
+	ssize_t n;
+
+	(void)io;
+	do {
+		n = preadv2(fd, &iov, 1, (off_t)off, RWF_NOWAIT);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
 static ssize_t sys_pwritev(struct io *io, int fd, const struct iovec *iov,
 			   int n_iov, uint64_t off)
 {
@@ -222,6 +235,7 @@ struct io *io_system(void)
 		.open = sys_open,
 		.close = sys_close,
 		.pread = sys_pread,
+		.pread_nowait = sys_pread_nowait,
 		.pwritev = sys_pwritev,
 		.sync = sys_sync,
 		.writeback = sys_writeback,
