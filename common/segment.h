@@ -64,7 +64,9 @@ struct segment {
 	bool sealed;	       /* the manifest holds its length */
 	_Atomic bool replaced; /* no longer part of the store */
 	struct segment *next;  /* of whatever list owns it */
-	uint64_t retired_at;   /* common/retire's */
+	/* common/retire's; upkeep may still have it in a list of its own */
+	struct segment *retired_next;
+	uint64_t retired_at;
 };
 
 /* "0000000001.seg" and "0000000001.hint". */
