@@ -17,7 +17,7 @@
 
 enum {
 	/* bytes; a value of more is not copied: its buffer is given away */
-	COLD_OWNED_MIN = 64 << 10,
+	COLD_OWNED_MIN = 16 << 10,
 };
 
 struct cold;

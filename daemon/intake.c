@@ -182,12 +182,15 @@ static bool read_large(struct connection *connection)
 {
 	struct buffer *input = &connection->input;
 	size_t want = connection->frame_len - input->len;
-	size_t n = receive(connection, input->data + input->len, want);
+	size_t n;
 
+	if (want > LIMITS_READ_PIECE)
+		want = LIMITS_READ_PIECE;
+	n = receive(connection, input->data + input->len, want);
 	if (n == 0)
 		return false;
 	input->len += n;
-	if (n == want) {
+	if (input->len == connection->frame_len) {
 		intake_parse(connection);
 		connection_touch(connection);
 	}

@@ -6,6 +6,18 @@
 #include "daemon/limits.h"
 #include "daemon/service.h"
 
+void request_drop_values(struct request *request)
+{
+	size_t i;
+
+	for (i = 0; i < request->n_values; i++)
+		buffer_deinit(&request->values[i].bytes);
+	free(request->values);
+	request->values = NULL;
+	request->n_values = 0;
+	request->values_len = 0;
+}
+
 static void destroy(struct request *request)
 {
 	buffer_deinit(&request->frame);
@@ -73,6 +85,7 @@ void request_free(struct request *request)
 		return;
 	pool = &request->service->pool;
 	request_drop_input(request);
+	request_drop_values(request);
 	empty(&request->reply);
 	if (pool->n_free >= LIMITS_RECORDS_FREE) {
 		destroy(request);
