@@ -21,8 +21,8 @@ PROTO = buffer frame message message_check message_decode \
 	message_option message_reply message_request message_writer method
 
 # daemon/, getmed; main.c is added to the program alone.
-DAEMON = config connection daemon dispatch dispatch_info dispatch_read \
-	dispatch_write failure intake lane latency listener logging loop \
+DAEMON = config connection daemon discard dispatch dispatch_info \
+	dispatch_read dispatch_write failure intake lane latency listener logging loop \
 	metrics monitor options output paths peers rate request results \
 	server service systemd
 
@@ -35,7 +35,7 @@ GETMECTL = ctl_base64 ctl_batch ctl_command ctl_exit ctl_export \
 	ctl_progress ctl_record ctl_stats ctl_write
 
 # tests/: what several tests share; then programs, one a word.
-SUPPORT = client_fixture ctl_run daemon_rig engine_rig fake_engine \
+SUPPORT = bench_rig client_fixture ctl_run daemon_rig engine_rig fake_engine \
 	fake_server fake_store hook_io message_equal msgpack_text pair_handle \
 	segment_maker store_kit store_runs tempdir writer_model
 TESTS = test_bitrot test_buffer test_bytes test_checksum \
@@ -49,7 +49,7 @@ TESTS = test_bitrot test_buffer test_bytes test_checksum \
 	test_ctl_base64 test_ctl_batch test_ctl_command test_ctl_exit \
 	test_ctl_export test_ctl_files test_ctl_import test_ctl_json \
 	test_ctl_lines test_ctl_options test_ctl_progress test_ctl_record \
-	test_ctl_stats test_daemon test_digest test_dispatch test_engine \
+	test_ctl_stats test_daemon test_digest test_discard test_dispatch test_engine \
 	test_engine_cold test_entry test_events test_failure test_folder test_frame test_hint \
 	test_index test_intake test_io test_lane test_latency test_listener \
 	test_lock test_log test_logging test_lookup test_loop test_manifest \
@@ -73,7 +73,7 @@ FUZZ = fuzz_client fuzz_connection fuzz_entry fuzz_frame fuzz_hint \
 
 # tests/bench/: one module each, bench_MODULE; `make microbench` runs them.
 # What is named otherwise helps the scripts there.
-BENCH = bench_index bench_message bench_restart load
+BENCH = bench_cold bench_index bench_large bench_message bench_restart load
 
 # tests/e2e/: the real programs.  What is named test_ is run (of these,
 # E2E_ALONE with nothing beside it, since it measures time), the rest helps;

@@ -49,6 +49,7 @@ int connection_new(struct service *service, int fd, uid_t uid,
 		return -ENOMEM;
 	}
 	connection->service = service;
+	connection->output.discard = &service->discard;
 	connection->fd = fd;
 	connection->uid = uid;
 	connection->state = CONNECTION_READING;
@@ -76,7 +77,7 @@ static void enter(struct connection *connection, enum connection_state state)
 	connection->fd = -1;
 	lane_abandon(&connection->lane);
 	output_deinit(&connection->output);
-	buffer_deinit(&connection->input);
+	discard_buffer(&service->discard, &connection->input);
 	unlink_it(connection);
 	connection->next = service->closed;
 	service->closed = connection;

@@ -26,7 +26,7 @@ static void give_up(struct connection *connection, unsigned int code,
 	}
 	dispatch_fail(request, code, "%s", text);
 	connection_add(connection, request);
-	buffer_deinit(&connection->input);
+	discard_buffer(&service->discard, &connection->input);
 	connection_drain(connection, clock_monotonic_ms() +
 					     service->limits.drain_timeout_ms);
 }

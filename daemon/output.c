@@ -17,6 +17,14 @@ enum {
 	CHUNKS_AT_ONCE = 16,
 };
 
+static void release(const struct output *output, struct buffer *bytes)
+{
+	if (output->discard)
+		discard_buffer(output->discard, bytes);
+	else
+		buffer_deinit(bytes);
+}
+
 static void drop_head(struct output *output)
 {
 	struct output_chunk *chunk = output->head;
@@ -24,7 +32,7 @@ static void drop_head(struct output *output)
 	output->head = chunk->next;
 	if (!output->head)
 		output->tail = NULL;
-	buffer_deinit(&chunk->bytes);
+	release(output, &chunk->bytes);
 	free(chunk);
 }
 
@@ -127,7 +135,8 @@ static void consume(struct output *output, size_t len)
 		if (bytes->len > 0)
 			return;
 		if (output->head == output->tail) {
-			buffer_trim(bytes, LIMITS_OUTPUT_KEEP);
+			if (bytes->cap > LIMITS_OUTPUT_KEEP)
+				release(output, bytes);
 			return;
 		}
 		drop_head(output);

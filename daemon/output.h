@@ -9,12 +9,15 @@
 
 #include <stddef.h>
 
+#include "daemon/discard.h"
 #include "proto/buffer.h"
 
 struct output_chunk;
 
 /* All zero is an empty one. */
 struct output {
+	struct discard
+		*discard; /* where large blocks go; NULL: they are freed */
 	struct output_chunk *head;
 	struct output_chunk *tail;
 	size_t len; /* bytes in all chunks */
