@@ -39,36 +39,90 @@ static void come_back(struct cold *cold)
 	retire_end(&cold->local->store->retire, &cold->hold);
 }
 
+void cold_free(struct cold *cold)
+{
+	cold->ops->drop(cold);
+	free(cold);
+}
+
+static void run_drop(struct read_job *job)
+{
+	cold_of(job)->ops->drop(cold_of(job));
+}
+
+static void let_go(struct cold *cold)
+{
+	struct local *local = cold->local;
+
+	if (!cold->is_large || local->closing) {
+		cold_free(cold);
+		return;
+	}
+	cold->is_over = true;
+	cold->job.run = run_drop;
+	local->n_cold++;
+	read_pool_submit(local->pool, &cold->job);
+}
+
 static void refuse(struct cold *cold, int result)
 {
 	struct engine_request *request = cold->request;
 
-	cold->ops->free(cold);
+	cold_free(cold);
 	local_finish(request, result);
 }
 
-static void take_back(struct cold *cold)
+/* The pool was not able to tell: the loop sees to it once more. */
+static void begin_anew(struct cold *cold)
 {
 	struct local *local = cold->local;
 	struct engine_request *request = cold->request;
+
+	cold_free(cold);
+	local_begin(local, request);
+}
+
+static void end(struct cold *cold)
+{
+	struct local *local = cold->local;
 	/* The old index is held: no new one can lie where it does. */
 	bool cleared = cold->view.map != index_map(local->store->index);
+	bool is_busy = cold->result == VIEW_BUSY && !cold->is_late;
 
-	if (cold->result == VIEW_BUSY && !cold->is_late && !cleared &&
-	    !local->closing) {
+	if (is_busy && !cleared && !local->closing) {
 		read_pool_submit(local->pool, &cold->job);
 		return;
 	}
 	come_back(cold);
 	if (cold->is_late) {
 		refuse(cold, ENGINE_DEADLINE);
-	} else if (cold->result == VIEW_BUSY || (cleared && cold->met_damage)) {
-		cold->ops->free(cold);
-		local_begin(local, request);
+	} else if (is_busy || (cleared && cold->met_damage)) {
+		begin_anew(cold);
 	} else {
 		cold->ops->end(cold, cold->result);
-		cold->ops->free(cold);
+		let_go(cold);
 	}
+}
+
+static void take_back(struct cold *cold)
+{
+	if (!cold->is_over) {
+		end(cold);
+		return;
+	}
+	cold->local->n_cold--;
+	free(cold);
+}
+
+static void cancel(struct cold *cold)
+{
+	if (cold->is_over || cold->ops->is_applied) {
+		cold->job.run(&cold->job);
+		take_back(cold);
+		return;
+	}
+	come_back(cold);
+	refuse(cold, ENGINE_CLOSED);
 }
 
 /* As many as there are now: what is submitted again waits for a turn. */
@@ -87,17 +141,8 @@ void cold_close(struct local *local)
 
 	read_pool_stop(local->pool);
 	cold_take(local);
-	while ((job = read_pool_cancel(local->pool)) != NULL) {
-		struct cold *cold = cold_of(job);
-
-		if (cold->ops->is_applied) {
-			run(job);
-			take_back(cold);
-		} else {
-			come_back(cold);
-			refuse(cold, ENGINE_CLOSED);
-		}
-	}
+	while ((job = read_pool_cancel(local->pool)) != NULL)
+		cancel(cold_of(job));
 }
 
 /* ---- answers ---- */

@@ -18,6 +18,8 @@
 enum {
 	/* bytes; a value of more is not copied: its buffer is given away */
 	COLD_OWNED_MIN = 16 << 10,
+	/* bytes; what takes so long to be freed is freed by the pool */
+	COLD_LARGE = 1 << 20,
 };
 
 struct cold;
@@ -31,8 +33,11 @@ struct cold_ops {
 	int (*read)(struct cold *cold);
 	/* In the loop: answers the request with what was read. */
 	void (*end)(struct cold *cold, int result);
-	/* Frees it; also one that was not read, or not ended. */
-	void (*free)(struct cold *cold);
+	/*
+	 * Frees what it holds, not itself; also of one that was not read, or
+	 * not ended.  Any thread.
+	 */
+	void (*drop)(struct cold *cold);
 	/* A write that is done: no deadline, no closing refuses its answer. */
 	bool is_applied;
 };
@@ -47,12 +52,17 @@ struct cold {
 	struct view view; /* of the index as it was at the hand-over */
 	struct hold hold;
 	bool met_damage; /* set by read: VIEW_CORRUPT was among the answers */
+	bool is_large;	 /* set by end: more than COLD_LARGE is to be freed */
 	bool is_late;	 /* its deadline passed before it was read */
+	bool is_over;	 /* nothing is left to do but to free it */
 	int result;
 };
 
-/* Hands it to the pool, which the engine owns it until its end. */
+/* Hands it to the pool; cold.c owns it from now on. */
 void cold_submit(struct cold *cold);
+
+/* Frees one that was not handed over, or need not be. */
+void cold_free(struct cold *cold);
 
 /* Ends what has been read since the last call.  Cheap when nothing is out. */
 void cold_take(struct local *local);

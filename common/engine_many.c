@@ -112,10 +112,11 @@ static void end_cold(struct cold *cold, int result)
 		request->items = many->items;
 		request->n_items = many->n;
 	}
+	cold->is_large = many->values_len > COLD_LARGE;
 	local_finish(request, result == -EMSGSIZE ? ENGINE_TOO_LARGE : result);
 }
 
-static void free_cold(struct cold *cold)
+static void drop_cold(struct cold *cold)
 {
 	struct many *many = many_of(cold);
 	size_t i;
@@ -124,13 +125,12 @@ static void free_cold(struct cold *cold)
 		free(many->items[i].value_owner);
 	view_buffer_deinit(&many->buffer);
 	arena_deinit(&many->arena);
-	free(many);
 }
 
 static const struct cold_ops cold_ops = {
 	.read = read_cold,
 	.end = end_cold,
-	.free = free_cold,
+	.drop = drop_cold,
 };
 
 static struct many *many_new(struct local *local,
@@ -201,5 +201,5 @@ void local_get_many(struct local *local, struct engine_request *request)
 		return;
 	}
 	end_cold(&many->cold, result);
-	free_cold(&many->cold);
+	cold_free(&many->cold);
 }

@@ -71,20 +71,20 @@ static void end_cold(struct cold *cold, int result)
 	/* Who took the value has the buffer. */
 	if (result == 0 && get->entry.value)
 		get->buffer.data = local->item.value_owner;
+	cold->is_large = get->buffer.data && get->buffer.cap > COLD_LARGE;
 }
 
-static void free_cold(struct cold *cold)
+static void drop_cold(struct cold *cold)
 {
 	struct cold_get *get = (struct cold_get *)(void *)cold;
 
 	view_buffer_deinit(&get->buffer);
-	free(get);
 }
 
 static const struct cold_ops cold_ops = {
 	.read = read_cold,
 	.end = end_cold,
-	.free = free_cold,
+	.drop = drop_cold,
 };
 
 static void get_cold(struct local *local, struct engine_request *request,

@@ -214,10 +214,11 @@ static void end_cold(struct cold *cold, int result)
 		request->items = scan->items;
 		request->n_items = scan->n_items;
 	}
+	cold->is_large = scan->len > COLD_LARGE;
 	local_finish(request, result);
 }
 
-static void free_cold(struct cold *cold)
+static void drop_cold(struct cold *cold)
 {
 	struct scan *scan = scan_of(cold);
 	size_t i;
@@ -226,13 +227,12 @@ static void free_cold(struct cold *cold)
 		free(scan->items[i].value_owner);
 	view_buffer_deinit(&scan->buffer);
 	arena_deinit(&scan->arena);
-	free(scan);
 }
 
 static const struct cold_ops cold_ops = {
 	.read = read_cold,
 	.end = end_cold,
-	.free = free_cold,
+	.drop = drop_cold,
 };
 
 /* Without a prefix each key found is wanted, most likely. */
@@ -307,5 +307,5 @@ void local_scan(struct local *local, struct engine_request *request)
 		return;
 	}
 	end_cold(&scan->cold, result);
-	free_cold(&scan->cold);
+	cold_free(&scan->cold);
 }

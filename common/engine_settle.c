@@ -63,23 +63,24 @@ static int read_settle(struct cold *cold)
 
 static void end_settle(struct cold *cold, int result)
 {
+	struct settle *settle = (struct settle *)(void *)cold;
+
 	(void)result;
-	local_settled(cold->local, cold->request,
-		      (struct settle *)(void *)cold);
+	local_settled(cold->local, cold->request, settle);
+	cold->is_large = settle->buffer.cap > COLD_LARGE;
 }
 
-static void free_settle(struct cold *cold)
+static void drop_settle(struct cold *cold)
 {
 	struct settle *settle = (struct settle *)(void *)cold;
 
 	view_buffer_deinit(&settle->buffer);
-	free(settle);
 }
 
 static const struct cold_ops settle_ops = {
 	.read = read_settle,
 	.end = end_settle,
-	.free = free_settle,
+	.drop = drop_settle,
 };
 
 void settle_submit(struct local *local, struct engine_request *request)
@@ -215,18 +216,17 @@ static void end_existed(struct cold *cold, int result)
 	local_finish(cold->request, result);
 }
 
-static void free_existed(struct cold *cold)
+static void drop_existed(struct cold *cold)
 {
 	struct existed *existed = (struct existed *)(void *)cold;
 
 	view_buffer_deinit(&existed->buffer);
-	free(existed);
 }
 
 static const struct cold_ops existed_ops = {
 	.read = read_existed,
 	.end = end_existed,
-	.free = free_existed,
+	.drop = drop_existed,
 	.is_applied = true,
 };
 

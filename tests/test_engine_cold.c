@@ -489,6 +489,29 @@ static void test_a_large_value_that_nobody_takes_is_freed(void **state)
 	free(value);
 }
 
+/* So much that the pool frees it, which closing may cut short. */
+static void test_a_very_large_value_is_freed_beside_the_loop(void **state)
+{
+	enum { LEN = 3 << 20, N = 4 };
+	struct engine_rig *rig = *state;
+	char *value = malloc(LEN + 1);
+	struct rig_request gets[N];
+	int i;
+
+	memset(value, 'v', LEN);
+	value[LEN] = 0;
+	assert_int_equal(rig_put(rig, "k", value), 0);
+	for (i = 0; i < N; i++) {
+		rig_fill_get(&gets[i], "k");
+		rig_begin(rig, &gets[i]);
+	}
+	for (i = 0; i < N; i++) {
+		assert_int_equal(rig_wait(rig, &gets[i]), 0);
+		assert_int_equal(gets[i].value_len, LEN);
+	}
+	free(value);
+}
+
 /* ---- many keys, scans ---- */
 
 static void fill_many(struct rig_request *many)
@@ -953,6 +976,7 @@ int main(void)
 		T(test_an_expired_key_that_the_pool_meets_is_removed),
 		T(test_a_large_value_is_given_away_without_a_copy),
 		T(test_a_large_value_that_nobody_takes_is_freed),
+		T(test_a_very_large_value_is_freed_beside_the_loop),
 		T(test_cold_get_many_is_of_one_instant),
 		T(test_get_many_during_a_clear_is_no_damage),
 		T(test_very_many_keys),
