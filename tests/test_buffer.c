@@ -148,10 +148,10 @@ static void test_trim_frees_only_an_empty_large_buffer(void **state)
 static void test_memory_of_others_is_taken_over(void **state)
 {
 	struct buffer buffer = { 0 };
-	char *memory = malloc(100);
+	char *memory = calloc(1, 100);
 
 	(void)state;
-	memcpy(memory + 10, "value", 5);
+	memcpy(memory + 10, "value", sizeof("value"));
 	buffer_adopt(&buffer, memory, memory + 10, 5);
 	assert_int_equal(buffer.len, 5);
 	buffer_consume(&buffer, 2);

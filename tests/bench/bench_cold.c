@@ -8,6 +8,7 @@
  * getmed.  Prints lines that begin with "# ".
  */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -101,9 +102,11 @@ static void *keep_dropping(void *arg)
 struct cold_client {
 	pthread_t thread;
 	uint64_t random;
-	double *us;
+	double us[COLD_SAMPLES];
 	size_t n;
 };
+
+static struct cold_client clients[N_COLD];
 
 static uint64_t next_random(uint64_t *random)
 {
@@ -132,53 +135,45 @@ static void *read_cold(void *arg)
 	return NULL;
 }
 
-static void print_cold(struct cold_client *clients, const char *what)
+static void print_cold(uint64_t n_cold_reads)
 {
-	double *all = malloc(sizeof(*all) * N_COLD * COLD_SAMPLES);
+	static double all[N_COLD * COLD_SAMPLES];
 	size_t n = 0;
 
-	for (int i = 0; all && i < N_COLD; i++) {
-		memcpy(all + n, clients[i].us,
-		       clients[i].n * sizeof(*clients[i].us));
+	for (int i = 0; i < N_COLD; i++) {
+		memcpy(all + n, clients[i].us, clients[i].n * sizeof(*all));
 		n += clients[i].n;
 	}
-	if (all)
-		bench_print(what, all, n);
-	free(all);
+	bench_print("  those of the 2", all, n);
+	printf("#   by the pool: %" PRIu64 "\n", n_cold_reads);
 }
 
-static void measure_with_cold(double seconds, bool dropping)
+static void start(pthread_t *thread, void *(*run)(void *arg), void *arg)
 {
-	struct cold_client clients[N_COLD];
+	if (pthread_create(thread, NULL, run, arg) != 0)
+		bench_expect(-EAGAIN, "thread");
+}
+
+static void measure_with_cold(const char *what, double seconds, bool dropping)
+{
 	uint64_t before = bench_rig_stat(&rig, "cold_reads");
 	pthread_t dropper;
 
 	stop = false;
 	for (int i = 0; i < N_COLD; i++) {
 		clients[i].random = 88172645463325252 + (uint64_t)i * 7919;
-		clients[i].us = malloc(sizeof(double) * COLD_SAMPLES);
 		clients[i].n = 0;
-		if (!clients[i].us ||
-		    pthread_create(&clients[i].thread, NULL, read_cold,
-				   &clients[i]) != 0)
-			bench_expect(-1, "thread");
+		start(&clients[i].thread, read_cold, &clients[i]);
 	}
-	if (dropping && pthread_create(&dropper, NULL, keep_dropping, NULL))
-		bench_expect(-1, "thread");
-	bench_measure(&rig,
-		      dropping ? "hot, 2 clients read from the disk"
-			       : "hot, 2 clients read from memory",
-		      seconds);
+	if (dropping)
+		start(&dropper, keep_dropping, NULL);
+	bench_measure(&rig, what, seconds);
 	stop = true;
 	for (int i = 0; i < N_COLD; i++)
 		pthread_join(clients[i].thread, NULL);
 	if (dropping)
 		pthread_join(dropper, NULL);
-	print_cold(clients, "  those of the 2");
-	printf("#   by the pool: %" PRIu64 "\n",
-	       bench_rig_stat(&rig, "cold_reads") - before);
-	for (int i = 0; i < N_COLD; i++)
-		free(clients[i].us);
+	print_cold(bench_rig_stat(&rig, "cold_reads") - before);
 }
 
 int main(int argc, char **argv)
@@ -192,9 +187,9 @@ int main(int argc, char **argv)
 	printf("# %" PRIu64 " MiB, %" PRIu64 " values of %d bytes\n", mib,
 	       n_keys, VALUE_LEN);
 	bench_measure(&rig, "hot, alone", seconds);
-	measure_with_cold(seconds, false);
+	measure_with_cold("hot, 2 clients read from memory", seconds, false);
 	drop_pages();
-	measure_with_cold(seconds, true);
+	measure_with_cold("hot, 2 clients read from the disk", seconds, true);
 	bench_rig_stop(&rig);
 	return 0;
 }

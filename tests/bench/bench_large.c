@@ -50,25 +50,35 @@ static void *get_large(void *arg)
 	return NULL;
 }
 
+static pthread_t start(void *(*run)(void *arg))
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, run, NULL) != 0) {
+		fprintf(stderr, "bench_large: no thread\n");
+		exit(1);
+	}
+	return thread;
+}
+
 static void measure_with(const char *what, bool puts, bool gets, double seconds)
 {
-	pthread_t putter;
-	pthread_t getter;
+	pthread_t threads[2];
+	int n = 0;
 
 	stop = false;
 	n_puts = 0;
 	n_gets = 0;
-	if ((puts && pthread_create(&putter, NULL, put_large, NULL) != 0) ||
-	    (gets && pthread_create(&getter, NULL, get_large, NULL) != 0))
-		bench_expect(-1, "thread");
+	if (puts)
+		threads[n++] = start(put_large);
+	if (gets)
+		threads[n++] = start(get_large);
 	bench_measure(&rig, what, seconds);
 	printf("#   meanwhile %u puts, %u gets of %zu MiB\n", n_puts, n_gets,
 	       value_len >> 20);
 	stop = true;
-	if (puts)
-		pthread_join(putter, NULL);
-	if (gets)
-		pthread_join(getter, NULL);
+	while (n > 0)
+		pthread_join(threads[--n], NULL);
 }
 
 static void print_peak(const char *what, uint64_t before)
