@@ -16,6 +16,11 @@ enum {
 	DIR_MODE = 0700,
 	/* pwritev takes so many at most (UIO_MAXIOV) */
 	IOV_AT_ONCE = 1024,
+	/*
+	 * bytes; a kernel without preemption may not let go of the processor
+	 * within a call, however long that is
+	 */
+	READ_AT_ONCE = 256 << 10,
 };
 
 static int sys_open(struct io *io, const char *path, int flags)
@@ -261,7 +266,8 @@ int io_pread_full(struct io *io, int fd, void *data, size_t len, uint64_t off)
 	uint8_t *at = data;
 
 	while (len > 0) {
-		ssize_t n = io->pread(io, fd, at, len, off);
+		size_t piece = len < READ_AT_ONCE ? len : READ_AT_ONCE;
+		ssize_t n = io->pread(io, fd, at, piece, off);
 
 		if (n < 0)
 			return (int)n;

@@ -52,9 +52,9 @@ enum {
 	 */
 	LIMITS_SCRATCH = 64 << 10,
 	/* Bytes read for one connection before the others have their turn. */
-	LIMITS_READ_ROUND = 256 << 10,
+	LIMITS_READ_ROUND = 128 << 10,
 	/* Bytes written to it, likewise. */
-	LIMITS_WRITE_ROUND = 256 << 10,
+	LIMITS_WRITE_ROUND = 128 << 10,
 	/* One recv of a large frame: a peer that keeps up ends none. */
 	LIMITS_READ_PIECE = 64 << 10,
 	/*
