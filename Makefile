@@ -87,8 +87,8 @@ E2E = hostile kill_oracle manifest_version notify put_rate records \
 E2E_ALONE = test_rates.sh
 
 # Tests that are built and run with ThreadSanitizer too.
-TSAN_TESTS = test_engine test_engine_cold test_lookup test_read_pool \
-	test_upkeep test_view
+TSAN_TESTS = test_cold_history test_engine test_engine_cold test_lookup \
+	test_read_pool test_upkeep test_view
 
 # man/; and systemd/, whose folders user/, sysusers.d/ and tmpfiles.d/ tell
 # where a file goes.
