@@ -61,7 +61,8 @@ static void let_go(struct cold *cold)
 	cold->is_over = true;
 	cold->job.run = run_drop;
 	local->n_cold++;
-	read_pool_submit(local->pool, &cold->job);
+	/* Behind reads that wait, ever more memory would wait with it. */
+	read_pool_submit_first(local->pool, &cold->job);
 }
 
 static void refuse(struct cold *cold, int result)

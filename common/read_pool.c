@@ -34,6 +34,15 @@ static void push(struct job_list *list, struct read_job *job)
 	list->n++;
 }
 
+static void push_first(struct job_list *list, struct read_job *job)
+{
+	if (!list->first)
+		list->last = &job->next;
+	job->next = list->first;
+	list->first = job;
+	list->n++;
+}
+
 static struct read_job *pop(struct job_list *list)
 {
 	struct read_job *job = list->first;
@@ -116,6 +125,15 @@ void read_pool_submit(struct read_pool *pool, struct read_job *job)
 	pthread_mutex_lock(&pool->lock);
 	assert(!pool->stop);
 	push(&pool->waiting, job);
+	pthread_cond_signal(&pool->work);
+	pthread_mutex_unlock(&pool->lock);
+}
+
+void read_pool_submit_first(struct read_pool *pool, struct read_job *job)
+{
+	pthread_mutex_lock(&pool->lock);
+	assert(!pool->stop);
+	push_first(&pool->waiting, job);
 	pthread_cond_signal(&pool->work);
 	pthread_mutex_unlock(&pool->lock);
 }

@@ -38,8 +38,10 @@ struct read_pool;
 int read_pool_new(unsigned int n_threads, void (*wake)(void *ctx), void *ctx,
 		  struct read_pool **pool);
 
-/* The loop's three calls. */
+/* The loop's calls. */
 void read_pool_submit(struct read_pool *pool, struct read_job *job);
+/* Ahead of all that wait: a job that gives memory back. */
+void read_pool_submit_first(struct read_pool *pool, struct read_job *job);
 /* A job that was run, the one that ended first; NULL: none now. */
 struct read_job *read_pool_take(struct read_pool *pool);
 /* A job that has not begun, the oldest; NULL: none. */

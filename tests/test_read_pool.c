@@ -153,6 +153,30 @@ static void test_one_thread_keeps_the_order(void **state)
 	read_pool_free(pool);
 }
 
+static void test_what_is_urgent_goes_ahead_of_what_waits(void **state)
+{
+	struct read_pool *pool = new_pool(1);
+	struct numbered jobs[4] = { 0 };
+	static const int order[4] = { 0, 3, 1, 2 };
+
+	(void)state;
+	hold();
+	for (int i = 0; i < 4; i++)
+		jobs[i].job.run = run;
+	read_pool_submit(pool, &jobs[0].job);
+	await_running(1);
+	/* An empty list, then one with something in it. */
+	read_pool_submit_first(pool, &jobs[1].job);
+	read_pool_submit(pool, &jobs[2].job);
+	read_pool_submit_first(pool, &jobs[3].job);
+	let_go();
+	for (int i = 0; i < 4; i++) {
+		take(pool, 1);
+		assert_int_equal(jobs[order[i]].n_taken, 1);
+	}
+	read_pool_free(pool);
+}
+
 /* A loop that does not take results stops the reading, not the asking. */
 static void test_results_that_are_not_taken_are_bounded(void **state)
 {
@@ -258,6 +282,7 @@ int main(void)
 		cmocka_unit_test(
 			test_every_job_is_run_once_and_comes_back_once),
 		cmocka_unit_test(test_one_thread_keeps_the_order),
+		cmocka_unit_test(test_what_is_urgent_goes_ahead_of_what_waits),
 		cmocka_unit_test(test_results_that_are_not_taken_are_bounded),
 		cmocka_unit_test(
 			test_more_results_than_the_bound_come_in_the_end),
