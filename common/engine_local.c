@@ -132,6 +132,8 @@ void local_begin(struct local *local, struct engine_request *request)
 		local_stats(local, request);
 		return;
 	case ENGINE_COMPACT:
+		local_compact(local, request);
+		return;
 	case ENGINE_BACKUP:
 	case ENGINE_N_OPS:
 		break;
@@ -202,6 +204,8 @@ static void local_turn(struct engine *engine)
 	complete_round(local);
 	cold_take(local);
 	unpark(local);
+	local_compact_turn(local);
+	local_throttle_turn(local);
 	do {
 		begin_round(local);
 		unpark(local);
@@ -216,8 +220,7 @@ static void local_turn(struct engine *engine)
 
 static int local_next_timeout_ms(struct engine *engine)
 {
-	(void)engine;
-	return -1;
+	return local_compact_timeout_ms((struct local *)(void *)engine);
 }
 
 static bool local_take_event(struct engine *engine, struct engine_event *event)
@@ -267,17 +270,21 @@ static int local_close(struct engine *engine)
 	int result;
 
 	local->closing = true;
+	local_compact_stop(local);
 	/* What the last turn decided but left for the next one. */
 	log_queue_init(&done);
 	engine_log_submit(&local->log, &local->group, &done);
 	local_complete(local, &done);
 	engine_log_wait(&local->log);
+	/* These may still have something to read; nothing else comes. */
+	complete_round(local);
 	cold_close(local);
 	/* done of the last ones may submit more: that is refused. */
 	do {
 		complete_round(local);
 		refuse_all(&local->parked);
 		refuse_all(&local->held);
+		refuse_all(&local->compact.waiting);
 		refuse_all(&local->submitted);
 	} while (local->submitted.first);
 	engine_log_stop(&local->log);
@@ -321,6 +328,7 @@ static struct local *local_new(const struct engine_local_options *options,
 	request_list_init(&local->submitted);
 	request_list_init(&local->parked);
 	request_list_init(&local->held);
+	request_list_init(&local->compact.waiting);
 	log_queue_init(&local->group);
 	if (getrandom(&local->instance, sizeof(local->instance), 0) !=
 	    (ssize_t)sizeof(local->instance))
@@ -336,6 +344,7 @@ static int open_store(struct local *local,
 		.dir = options->dir,
 		.io = options->io,
 		.segment_size = options->segment_size,
+		.hold_reserve = true,
 		.progress = options->progress,
 		.progress_ctx = options->progress_ctx,
 		.changed = local->host.wake,
@@ -349,7 +358,9 @@ static int open_store(struct local *local,
 	return result;
 }
 
-static int start_threads(struct local *local, uint64_t interval_ms)
+static int start_threads(struct local *local,
+			 const struct engine_compaction *compaction,
+			 uint64_t interval_ms)
 {
 	sigset_t all;
 	sigset_t before;
@@ -365,6 +376,8 @@ static int start_threads(struct local *local, uint64_t interval_ms)
 	if (result == 0)
 		result = engine_log_start(&local->log, &local->store->log,
 					  &local->host, interval_ms);
+	if (result == 0)
+		result = local_compact_start(local, compaction);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (result == 0)
 		upkeep_want_spare(local->store->upkeep);
@@ -390,10 +403,11 @@ int engine_local_open(const struct engine_local_options *options,
 		release(local);
 		return result;
 	}
-	result = start_threads(local, interval_ms);
+	result = start_threads(local, &options->compaction, interval_ms);
 	if (result < 0) {
 		snprintf(error->text, sizeof(error->text),
 			 "cannot start a thread: %s", strerror(-result));
+		engine_log_stop(&local->log);
 		store_close(local->store);
 		release(local);
 		return result;

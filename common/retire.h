@@ -67,7 +67,7 @@ void retire_end(struct retire *retire, struct hold *hold);
 
 /*
  * The segment is out of the table already.  Upkeep may still have it in a
- * list: what takes it over at the release takes it out of that.
+ * list: its next member is left alone.
  */
 void retire_segment(struct retire *retire, struct segment *segment);
 

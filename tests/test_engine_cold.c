@@ -956,6 +956,39 @@ static void test_a_delete_that_is_done_is_not_refused_by_closing(void **state)
 	assert_int_equal(rig_get(rig, "k", NULL), ENGINE_NOT_FOUND);
 }
 
+static void *let_sync_go_later(void *arg)
+{
+	struct engine_rig *rig = arg;
+
+	rig->hook.hold_syncs = 0;
+	return NULL;
+}
+
+/* The log ends it while the engine closes: what it did is read then. */
+static void test_a_delete_that_closing_ends_is_told_in_full(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct rig_request gone;
+	pthread_t thread;
+
+	put_expiring(rig, "k", 60000);
+	rig->hook.nowait_error = -EAGAIN;
+	rig->hook.hold_syncs = 1;
+	rig_fill_delete(&gone, "k");
+	gone.request.durability = ENGINE_ALWAYS;
+	rig_begin(rig, &gone);
+	rig_turn(rig);
+	assert_false(gone.done);
+	assert_int_equal(pthread_create(&thread, NULL, let_sync_go_later, rig),
+			 0);
+	rig_reopen(rig);
+	pthread_join(thread, NULL);
+	assert_true(gone.done);
+	assert_int_equal(gone.request.result, 0);
+	assert_true(gone.mutations[0].existed);
+	assert_int_equal(rig_count(rig), 0);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -994,6 +1027,7 @@ int main(void)
 		T(test_a_cold_delete_tells_whether_the_key_had_expired),
 		T(test_a_cold_delete_keeps_its_place_before_a_put),
 		T(test_a_delete_that_is_done_is_not_refused_by_closing),
+		T(test_a_delete_that_closing_ends_is_told_in_full),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
