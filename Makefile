@@ -8,11 +8,11 @@ SONAME = libgetme-client.so.0
 # them with the folders.
 
 # common/, the storage engine.
-COMMON = checksum digest engine_decide engine_local engine_log \
+COMMON = backup backup_folder checksum digest engine_backup engine_decide engine_local engine_log \
 	engine_read engine_stats engine_write entry events folder hint index \
 	index_load index_memory index_scan io lock log lookup manifest path \
 	pending record recovery recovery_load recovery_tail retire segment segments \
-	store store_open tail units upkeep upkeep_round view whole_file
+	store store_backup store_open tail units upkeep upkeep_round view whole_file
 
 # proto/, the wire.
 PROTO = buffer frame message message_check message_decode \
@@ -37,7 +37,7 @@ GETMECTL = ctl_base64 ctl_batch ctl_command ctl_exit ctl_export \
 SUPPORT = client_fixture ctl_run daemon_rig engine_rig fake_engine \
 	fake_server fake_store hook_io message_equal msgpack_text pair_handle \
 	segment_maker store_kit store_runs tempdir writer_model
-TESTS = test_bitrot test_buffer test_bytes test_checksum \
+TESTS = test_backup test_bitrot test_buffer test_bytes test_checksum \
 	test_client_answer test_client_ask test_client_batch test_client_call \
 	test_client_connect test_client_deadline test_client_fork \
 	test_client_handle test_client_loss test_client_many \

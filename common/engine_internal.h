@@ -6,6 +6,7 @@
  *	engine_decide.c	what a write comes to, before it is logged
  *	engine_write.c	writes into the log, and their end
  *	engine_log.c	the log thread and its queue
+ *	engine_backup.c	a backup, on a thread of its own
  *	engine_stats.c	rows of stats, state, events
  */
 #ifndef GETME_COMMON_ENGINE_INTERNAL_H
@@ -76,6 +77,21 @@ struct arena {
 	size_t cap;
 };
 
+/*
+ * A backup under way: cut (its record is on its way through the log), then
+ * copied by its thread.  One at a time.
+ */
+struct backup_task {
+	struct local *local;
+	struct engine_request *request;
+	struct backup backup;
+	struct hold hold;
+	pthread_t thread;
+	bool copying;	       /* the thread runs, or is to be joined */
+	_Atomic bool finished; /* the thread is done, with this result */
+	int result;
+};
+
 struct local {
 	struct engine engine; /* first */
 	struct engine_host host;
@@ -92,7 +108,9 @@ struct local {
 	uint64_t next_ticket;
 	uint64_t done_ticket;
 	uint64_t seen_refusals;
-	uint64_t n_clears; /* under way */
+	uint64_t n_clears;	    /* under way */
+	struct backup_task *backup; /* owned; NULL: none */
+	uint64_t n_backups;
 	bool in_turn;
 	bool closing;
 	struct arena arena;
@@ -147,6 +165,13 @@ void local_expire(struct local *local, const struct digest *digest,
 		  const void *key, size_t key_len,
 		  const struct index_place *place);
 
+/*
+ * A record without entries; INDEX, of a clear, is taken over.  0 or -ENOMEM,
+ * the request is not ended then.
+ */
+int local_submit_special(struct local *local, struct engine_request *request,
+			 enum log_record_kind kind, struct index *index);
+
 /* Ends what came back from the log, in order. */
 void local_complete(struct local *local, struct log_queue *done);
 
@@ -168,6 +193,14 @@ bool engine_log_is_clean(struct engine_log *elog);
 void engine_log_take(struct engine_log *elog, struct log_queue *done);
 /* Waits until everything submitted has ended. */
 void engine_log_wait(struct engine_log *elog);
+
+/* ---- engine_backup.c ---- */
+
+void local_backup(struct local *local, struct engine_request *request);
+/* The log has ended the segments that the backup is made of, or not. */
+void local_backup_cut(struct local *local, int result);
+/* Ends a backup whose thread is done; with CANCEL, also one that is not. */
+void local_end_backup(struct local *local, bool cancel);
 
 /* ---- engine_stats.c ---- */
 

@@ -129,8 +129,10 @@ static void begin(struct local *local, struct engine_request *request)
 	case ENGINE_STATS:
 		local_stats(local, request);
 		return;
-	case ENGINE_COMPACT:
 	case ENGINE_BACKUP:
+		local_backup(local, request);
+		return;
+	case ENGINE_COMPACT:
 	case ENGINE_N_OPS:
 		break;
 	}
@@ -198,6 +200,7 @@ static void local_turn(struct engine *engine)
 		return;
 	local->in_turn = true;
 	complete_round(local);
+	local_end_backup(local, false);
 	unpark(local);
 	do {
 		begin_round(local);
@@ -269,6 +272,7 @@ static int local_close(struct engine *engine)
 	engine_log_submit(&local->log, &local->group, &done);
 	local_complete(local, &done);
 	engine_log_wait(&local->log);
+	local_end_backup(local, true);
 	/* done of the last writes may submit more: that is refused. */
 	do {
 		complete_round(local);
@@ -426,6 +430,10 @@ const char *engine_result_text(int result)
 		return "not a cursor of this run of the daemon";
 	case ENGINE_CLOSED:
 		return "the daemon is stopping";
+	case ENGINE_REFUSED:
+		return "the folder cannot be used";
+	case ENGINE_BUSY:
+		return "one is under way already: try again when it has ended";
 	case -ENOSPC:
 		return "the disk is full: free some room; deletes still work";
 	default:

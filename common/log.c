@@ -326,6 +326,17 @@ static int do_clear(struct log *log, struct log_record *record)
 	return 0;
 }
 
+/*
+ * What was written so far ends in a segment of its own.  The next one first:
+ * on a full disk the active one's end is all that tombstones have.
+ */
+static int do_cut(struct log *log)
+{
+	if (!log->active || log->active->first_sequence == 0)
+		return 0;
+	return take_segment(log, 0, false);
+}
+
 /* The rare records that are not written to a segment. */
 static void special_record(struct log *log, struct log_record *record)
 {
@@ -337,6 +348,9 @@ static void special_record(struct log *log, struct log_record *record)
 		break;
 	case LOG_ROLL:
 		result = log_end_segment(log);
+		break;
+	case LOG_CUT:
+		result = do_cut(log);
 		break;
 	default:
 		result = log_sync(log);

@@ -265,6 +265,23 @@ int upkeep_flush(struct upkeep *upkeep)
 	return result;
 }
 
+int upkeep_snapshot(struct upkeep *upkeep, struct manifest *snapshot)
+{
+	int result;
+
+	lock(upkeep);
+	upkeep->snapshot.state = REQUEST_PENDING;
+	go(upkeep);
+	while (upkeep->snapshot.state == REQUEST_PENDING)
+		pthread_cond_wait(&upkeep->done, &upkeep->lock);
+	result = upkeep->snapshot.result;
+	if (result == 0)
+		*snapshot = upkeep->snapshot.manifest;
+	upkeep->snapshot.state = REQUEST_NONE;
+	unlock(upkeep);
+	return result;
+}
+
 int upkeep_clear(struct upkeep *upkeep, uint64_t floor)
 {
 	int result;

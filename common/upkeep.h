@@ -101,6 +101,14 @@ int upkeep_fill(struct upkeep *upkeep, struct segment *segment);
 int upkeep_flush(struct upkeep *upkeep);
 
 /*
+ * Waits as upkeep_flush does, then copies that manifest with its sealed rows
+ * alone: one instant of the store, later than all that was reported before
+ * the call.  Any thread, one at a time.  0; SNAPSHOT is the caller's, to be
+ * released with manifest_deinit; -errno, UPKEEP_UNKNOWN: there is none.
+ */
+int upkeep_snapshot(struct upkeep *upkeep, struct manifest *snapshot);
+
+/*
  * A manifest in which nothing below FLOOR exists and every segment but the
  * spare is replaced, and marked so; waits.  0, -errno (surely not), UPKEEP_UNKNOWN.  The
  * segments' files stay until upkeep_discard.

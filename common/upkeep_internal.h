@@ -41,6 +41,12 @@ struct flush_request {
 	int result;
 };
 
+struct snapshot_request {
+	enum request_state state;
+	int result;
+	struct manifest manifest;
+};
+
 struct list {
 	struct segment *first;
 	struct segment **last;
@@ -80,6 +86,7 @@ struct upkeep {
 	struct take_request take;
 	struct clear_request clear;
 	struct flush_request flush;
+	struct snapshot_request snapshot;
 	struct list fills;
 	struct list noted; /* filled, but no durable manifest says so yet */
 	struct list hints;
