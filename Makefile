@@ -48,7 +48,7 @@ TESTS = test_backup test_bitrot test_buffer test_bytes test_checksum \
 	test_ctl_base64 test_ctl_batch test_ctl_command test_ctl_exit \
 	test_ctl_export test_ctl_files test_ctl_import test_ctl_json \
 	test_ctl_lines test_ctl_options test_ctl_progress test_ctl_record \
-	test_ctl_stats test_daemon test_digest test_dispatch test_engine \
+	test_ctl_stats test_daemon test_digest test_dispatch test_engine test_engine_backup \
 	test_entry test_events test_failure test_folder test_frame test_hint \
 	test_index test_intake test_io test_lane test_latency test_listener \
 	test_lock test_log test_logging test_lookup test_loop test_manifest \
@@ -84,7 +84,7 @@ E2E = hostile kill_oracle manifest_version notify put_rate records \
 E2E_ALONE = test_rates.sh
 
 # Tests that are built and run with ThreadSanitizer too.
-TSAN_TESTS = test_engine test_lookup test_upkeep test_view
+TSAN_TESTS = test_engine test_engine_backup test_lookup test_upkeep test_view
 
 # man/; and systemd/, whose folders user/, sysusers.d/ and tmpfiles.d/ tell
 # where a file goes.

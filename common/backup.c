@@ -111,6 +111,9 @@ static int take_file(struct backup *backup, const char *name, uint64_t len)
 		return copy_file(backup, from, to, len);
 	if (result == 0)
 		backup->done_bytes += len;
+	else if (result != -EEXIST)
+		/* Some file systems fail and have done it all the same. */
+		backup->io->unlink(backup->io, to);
 	return result;
 }
 

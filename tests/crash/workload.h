@@ -10,6 +10,8 @@
  *	d  delete a		O  close and open
  *	f  put c, half a segment
  *	g  put b, more than one	S  sync
+ *				B  backup into a fresh folder;
+ *				   every second step copies
  *
  * "a3d1R" puts a, deletes it without waiting for the disk, and rolls.
  */

@@ -35,7 +35,9 @@ struct rig_request {
 };
 
 void rig_open(struct engine_rig *rig);
-/* Closes and opens again; as after a kill, when KILL. */
+/* Opens again what the test has closed by engine_close. */
+void rig_start(struct engine_rig *rig);
+/* Closes and opens again. */
 void rig_reopen(struct engine_rig *rig);
 /* Closes and removes the folder. */
 void rig_close(struct engine_rig *rig);
