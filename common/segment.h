@@ -63,8 +63,10 @@ struct segment {
 	uint32_t header_len;
 	bool sealed;	       /* the manifest holds its length */
 	_Atomic bool replaced; /* no longer part of the store */
-	struct segment *next;  /* of whatever list owns it */
-	uint64_t retired_at;   /* common/retire's */
+	struct segment *next;  /* of upkeep's lists */
+	/* common/retire's: it may be in one of upkeep's lists all the same */
+	struct segment *next_retired;
+	uint64_t retired_at;
 };
 
 /* "0000000001.seg" and "0000000001.hint". */
