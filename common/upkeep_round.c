@@ -427,7 +427,12 @@ static void run_clear(struct upkeep *upkeep)
 
 	lock(upkeep);
 	floor = upkeep->clear.floor;
-	if (upkeep->clear.state != REQUEST_PENDING) {
+	/*
+	 * What was filled during this round is noted first: its owner may
+	 * discard it as soon as it is replaced, and then no list of ours may
+	 * be about to get it.
+	 */
+	if (upkeep->clear.state != REQUEST_PENDING || upkeep->fills.first) {
 		unlock(upkeep);
 		return;
 	}
