@@ -142,7 +142,7 @@ static void test_it_holds_the_instant_of_the_cut(void **state)
 		    N_BEFORE * N_BATCH_KEYS * VALUE_LEN);
 	f->rig.hook.hold_links = 0;
 	assert_int_equal(rig_wait(&f->rig, &request), 0);
-	assert_null(request.request.text);
+	assert_string_equal(request.text, "");
 	assert_int_equal(rig_stat(&f->rig, "backups"), 1);
 	assert_int_equal(rig_stat(&f->rig, "backup_total_bytes"), 0);
 	copy = kit_open(io_system(), f->path);
@@ -227,13 +227,13 @@ static void test_one_at_a_time(void **state)
 	wait_for_link(f);
 	begin_backup(f, &second);
 	assert_int_equal(rig_wait(&f->rig, &second), ENGINE_BUSY);
-	assert_non_null(strstr(second.request.text, "under way"));
+	assert_non_null(strstr(second.text, "under way"));
 	f->rig.hook.hold_links = 0;
 	assert_int_equal(rig_wait(&f->rig, &first), 0);
 	/* The folder is taken now. */
 	begin_backup(f, &second);
 	assert_int_equal(rig_wait(&f->rig, &second), ENGINE_REFUSED);
-	assert_non_null(strstr(second.request.text, "not empty"));
+	assert_non_null(strstr(second.text, "not empty"));
 	assert_int_equal(rig_stat(&f->rig, "backups"), 1);
 }
 

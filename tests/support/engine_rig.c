@@ -76,6 +76,8 @@ static void rig_done(struct engine_request *engine_request)
 
 	request->done = true;
 	request->order = ++n_done;
+	snprintf(request->text, sizeof(request->text), "%s",
+		 engine_request->text ? engine_request->text : "");
 	if (engine_request->result == 0 && engine_request->n_items > 0 &&
 	    engine_request->items) {
 		const struct engine_item *item = &engine_request->items[0];

@@ -32,6 +32,7 @@ struct rig_request {
 	uint64_t value_len;
 	uint64_t version;
 	uint64_t expires_at_ms;
+	char text[512]; /* of a failure, a copy; empty: there was none */
 };
 
 void rig_open(struct engine_rig *rig);
