@@ -62,6 +62,8 @@ void request_drop_input(struct request *request)
 	request->keys = NULL;
 	free(request->mutations);
 	request->mutations = NULL;
+	free(request->path);
+	request->path = NULL;
 	empty(&request->frame);
 }
 

@@ -30,6 +30,7 @@ enum request_kind {
 	REQUEST_LOCAL, /* answered by the daemon itself, at once */
 	REQUEST_READ,
 	REQUEST_WRITE,
+	REQUEST_TASK, /* takes long; never asked for twice */
 	REQUEST_N_KINDS
 };
 
@@ -59,6 +60,7 @@ struct request {
 	struct engine_mutation mutation;   /* room for one */
 	struct engine_bytes *keys;	   /* owned; more than one */
 	struct engine_mutation *mutations; /* owned; more than one */
+	char *path;			   /* owned; of a backup */
 	struct buffer reply;
 };
 
