@@ -27,11 +27,11 @@ DAEMON = config connection daemon dispatch dispatch_info dispatch_read \
 
 # client/, the library, and getmectl; getmectl.c is added to the program alone.
 LIBRARY = answer ask batch call connect deadline handle many ops \
-	option_struct pipeline result scan session socket_path stats tickets \
-	transport
+	option_struct pipeline result scan session socket_path stats task \
+	tickets transport
 GETMECTL = ctl_base64 ctl_batch ctl_command ctl_exit ctl_export \
 	ctl_files ctl_import ctl_json ctl_keys ctl_lines ctl_options \
-	ctl_progress ctl_record ctl_stats ctl_write
+	ctl_progress ctl_record ctl_stats ctl_store ctl_write
 
 # tests/: what several tests share; then programs, one a word.
 SUPPORT = client_fixture ctl_run daemon_rig engine_rig fake_engine \
@@ -44,11 +44,11 @@ TESTS = test_backup test_bitrot test_buffer test_bytes test_checksum \
 	test_client_memory test_client_ops test_client_option_struct \
 	test_client_pipeline test_client_result test_client_scan \
 	test_client_session test_client_socket_path test_client_stats \
-	test_client_tickets test_client_transport test_config test_connection \
+	test_client_task test_client_tickets test_client_transport test_config test_connection \
 	test_ctl_base64 test_ctl_batch test_ctl_command test_ctl_exit \
 	test_ctl_export test_ctl_files test_ctl_import test_ctl_json \
 	test_ctl_lines test_ctl_options test_ctl_progress test_ctl_record \
-	test_ctl_stats test_daemon test_digest test_dispatch test_engine test_engine_backup \
+	test_ctl_stats test_ctl_store test_daemon test_digest test_dispatch test_engine test_engine_backup \
 	test_entry test_events test_failure test_folder test_frame test_hint \
 	test_index test_intake test_io test_lane test_latency test_listener \
 	test_lock test_log test_logging test_lookup test_loop test_manifest \

@@ -768,26 +768,37 @@ static void test_a_daemon_that_stops_waits_for_no_task(void **state)
 /* A reply without room is read again, where that is done; a backup is not. */
 static void test_a_task_is_never_asked_for_twice(void **state)
 {
+	const size_t len = 4 << 20;
+	uint8_t *value = make_value(len, 7);
 	struct client client;
 	struct daemon_rig rig;
-	uint32_t backup;
+	uint32_t get, backup;
 
 	(void)state;
 	daemon_rig_init(&rig);
-	rig.limits.max_output = 1;
-	rig.behaviour.hold = true;
+	rig.limits.max_output = 1 << 20;
 	daemon_rig_open(&rig);
 	client_open(&client, &rig);
-	client_send_plain(&client, METHOD_STATS);
+	client_wait_code(&client,
+			 client_send_put_bytes(&client, "a", value, len),
+			 METHOD_PUT);
+	/* The value fills the output before the backup is answered. */
+	fake_engine_behaviour(rig.engine)->hold_tasks = true;
+	get = client_send_get(&client, "a");
 	backup = send_backup(&client);
 	daemon_rig_spin(&rig);
-	fake_engine_behaviour(rig.engine)->hold = false;
+	assert_true(client.connection->output.len > rig.limits.max_output);
+	assert_int_equal(fake_engine_n_in_flight(rig.engine), 1);
+	fake_engine_behaviour(rig.engine)->hold_tasks = false;
 	loop_wake(rig.loop);
-	assert_int_equal(client_wait_code(&client, 1, METHOD_STATS), 0);
+	daemon_rig_spin(&rig);
+	assert_int_equal(fake_engine_behaviour(rig.engine)->n_tasks, 1);
+	assert_int_equal(client_wait_code(&client, get, METHOD_GET), 0);
 	assert_int_equal(client_wait_code(&client, backup, METHOD_BACKUP), 0);
 	assert_int_equal(fake_engine_behaviour(rig.engine)->n_tasks, 1);
 	client_close(&client);
 	daemon_rig_close(&rig);
+	free(value);
 }
 
 static void test_draining_ends_at_its_deadline(void **state)
