@@ -44,12 +44,12 @@ TESTS = test_backup test_bitrot test_buffer test_bytes test_checksum \
 	test_client_memory test_client_ops test_client_option_struct \
 	test_client_pipeline test_client_result test_client_scan \
 	test_client_session test_client_socket_path test_client_stats \
-	test_client_task test_client_tickets test_client_transport test_config test_connection \
-	test_ctl_base64 test_ctl_batch test_ctl_command test_ctl_exit \
+	test_client_task test_client_tickets test_client_transport test_config \
+	test_connection test_ctl_base64 test_ctl_batch test_ctl_command test_ctl_exit \
 	test_ctl_export test_ctl_files test_ctl_import test_ctl_json \
 	test_ctl_lines test_ctl_options test_ctl_progress test_ctl_record \
-	test_ctl_stats test_ctl_store test_daemon test_digest test_dispatch test_engine test_engine_backup \
-	test_entry test_events test_failure test_folder test_frame test_hint \
+	test_ctl_stats test_ctl_store test_daemon test_digest test_dispatch \
+	test_engine test_engine_backup test_entry test_events test_failure test_folder test_frame test_hint \
 	test_index test_intake test_io test_lane test_latency test_listener \
 	test_lock test_log test_logging test_lookup test_loop test_manifest \
 	test_message test_message_check test_message_reply \
@@ -88,7 +88,7 @@ TSAN_TESTS = test_engine test_engine_backup test_lookup test_upkeep test_view
 
 # man/; and systemd/, whose folders user/, sysusers.d/ and tmpfiles.d/ tell
 # where a file goes.
-MAN = getme-protocol.7 getme.3 getme_batch.3 getme_get.3 getme_open.3 \
+MAN = getme-protocol.7 getme.3 getme_batch.3 getme_compact.3 getme_get.3 getme_open.3 \
 	getme_put.3 getme_scan.3 getme_stats.3 getme_submit.3 getmectl.1 \
 	getmed.8 getmed.conf.5
 SYSTEMD = getmed.service getmed.socket getmed@.service getmed@.socket \
