@@ -8,11 +8,12 @@ SONAME = libgetme-client.so.0
 # them with the folders.
 
 # common/, the storage engine.
-COMMON = backup backup_folder checksum digest engine_backup engine_decide engine_local engine_log \
-	engine_read engine_stats engine_write entry events folder hint index \
-	index_load index_memory index_scan io lock log lookup manifest path \
-	pending record recovery recovery_load recovery_tail retire segment segments \
-	store store_backup store_open tail units upkeep upkeep_round view whole_file
+COMMON = backup backup_folder checksum digest engine_backup engine_decide \
+	engine_local engine_log engine_read engine_stats engine_write entry \
+	events folder hint index index_load index_memory index_scan io lock \
+	log lookup manifest path pending record recovery recovery_load \
+	recovery_tail retire segment segments store store_backup store_open \
+	tail units upkeep upkeep_round view whole_file
 
 # proto/, the wire.
 PROTO = buffer frame message message_check message_decode \
@@ -49,9 +50,9 @@ TESTS = test_backup test_bitrot test_buffer test_bytes test_checksum \
 	test_ctl_export test_ctl_files test_ctl_import test_ctl_json \
 	test_ctl_lines test_ctl_options test_ctl_progress test_ctl_record \
 	test_ctl_stats test_ctl_store test_daemon test_digest test_dispatch \
-	test_engine test_engine_backup test_entry test_events test_failure test_folder test_frame test_hint \
-	test_index test_intake test_io test_lane test_latency test_listener \
-	test_lock test_log test_logging test_lookup test_loop test_manifest \
+	test_engine test_engine_backup test_entry test_events test_failure \
+	test_folder test_frame test_hint test_index test_intake test_io \
+	test_lane test_latency test_listener test_lock test_log test_logging test_lookup test_loop test_manifest \
 	test_message test_message_check test_message_reply \
 	test_message_request test_method test_metrics test_monitor \
 	test_options test_output test_path test_paths test_peers test_pending \
@@ -88,9 +89,9 @@ TSAN_TESTS = test_engine test_engine_backup test_lookup test_upkeep test_view
 
 # man/; and systemd/, whose folders user/, sysusers.d/ and tmpfiles.d/ tell
 # where a file goes.
-MAN = getme-protocol.7 getme.3 getme_batch.3 getme_compact.3 getme_get.3 getme_open.3 \
-	getme_put.3 getme_scan.3 getme_stats.3 getme_submit.3 getmectl.1 \
-	getmed.8 getmed.conf.5
+MAN = getme-protocol.7 getme.3 getme_batch.3 getme_compact.3 getme_get.3 \
+	getme_open.3 getme_put.3 getme_scan.3 getme_stats.3 getme_submit.3 \
+	getmectl.1 getmed.8 getmed.conf.5
 SYSTEMD = getmed.service getmed.socket getmed@.service getmed@.socket \
 	sysusers.d/getme.conf tmpfiles.d/getme.conf user/getmed.service \
 	user/getmed.socket

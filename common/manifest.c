@@ -57,9 +57,9 @@ int manifest_copy_sealed(struct manifest *to, const struct manifest *from)
 
 	if (result < 0)
 		return result;
-	for (i = 0; i < copy.n_segments; i++) {
-		if (copy.segments[i].state == MANIFEST_SEALED)
-			copy.segments[n++] = copy.segments[i];
+	for (i = 0; i < from->n_segments; i++) {
+		if (from->segments[i].state == MANIFEST_SEALED)
+			copy.segments[n++] = from->segments[i];
 	}
 	copy.n_segments = n;
 	*to = copy;
