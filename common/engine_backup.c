@@ -49,8 +49,11 @@ static void end(struct local *local, int result)
 
 	retire_end(&local->store->retire, &task->hold);
 	local->backup = NULL;
-	if (result == 0)
+	if (result == 0) {
 		local->n_backups++;
+		events_add(&local->store->events, EVENT_NOTICE,
+			   "a backup was made in %s", task->backup.dir);
+	}
 	if (*task->backup.text)
 		request->text = task->backup.text;
 	local_finish(request, result);

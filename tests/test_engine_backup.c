@@ -123,6 +123,7 @@ static void test_it_holds_the_instant_of_the_cut(void **state)
 {
 	struct fixture *f = *state;
 	struct rig_request request;
+	struct engine_event event;
 	struct store *copy;
 	unsigned int i;
 
@@ -145,6 +146,8 @@ static void test_it_holds_the_instant_of_the_cut(void **state)
 	assert_string_equal(request.text, "");
 	assert_int_equal(rig_stat(&f->rig, "backups"), 1);
 	assert_int_equal(rig_stat(&f->rig, "backup_total_bytes"), 0);
+	assert_true(engine_take_event(f->rig.engine, &event));
+	assert_non_null(strstr(event.text, f->path));
 	copy = kit_open(io_system(), f->path);
 	assert_int_equal(batch_in(copy), N_BEFORE);
 	assert_int_equal(store_count(copy), N_BATCH_KEYS);
