@@ -107,9 +107,11 @@ int dispatch_prepare_backup(struct request *request)
 {
 	const struct message_bytes *path = &request->message.path;
 
-	request->path = strndup(path->data, path->len);
+	request->path = malloc(path->len + 1);
 	if (!request->path)
 		return -ENOMEM;
+	memcpy(request->path, path->data, path->len);
+	request->path[path->len] = '\0';
 	request->engine.op = ENGINE_BACKUP;
 	request->engine.path = request->path;
 	return 0;
