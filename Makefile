@@ -8,12 +8,14 @@ SONAME = libgetme-client.so.0
 # them with the folders.
 
 # common/, the storage engine.
-COMMON = backup backup_folder checksum digest engine_backup engine_decide \
+COMMON = backup backup_folder checksum compaction compaction_graves \
+	compaction_output compaction_pick digest engine_backup engine_decide \
 	engine_local engine_log engine_read engine_stats engine_write entry \
 	events folder hint index index_load index_memory index_scan io lock \
 	log lookup manifest path pending record recovery recovery_load \
-	recovery_tail retire segment segments store store_backup store_open \
-	tail units upkeep upkeep_round view whole_file
+	recovery_tail retire segment segments store store_backup \
+	store_compact store_open tail units upkeep upkeep_output upkeep_round \
+	view whole_file
 
 # proto/, the wire.
 PROTO = buffer frame message message_check message_decode \

@@ -1,13 +1,13 @@
 /*
  * backup: a second folder that is a store, as the first was at one instant.
  *
- * It is made from a manifest whose segments are all sealed (upkeep_snapshot),
- * so nothing that is copied changes meanwhile.  The caller holds what the
- * store may replace in that time (common/retire.h).  Files are linked, which
- * takes no room and no time; where the file system cannot (another one,
- * another mount, too many links) they are copied.  A link's bytes are shared:
- * a sealed segment is never written again, and removing one name leaves the
- * other.
+ * It is made from a manifest whose segments are all sealed (LOG_CUT in
+ * common/log.h, upkeep_begin_snapshot), so nothing that is copied changes
+ * meanwhile.  The caller holds what the store may replace in that time
+ * (common/retire.h).  Files are linked, which takes no room and no time; where
+ * the file system cannot (another one, another mount, too many links) they are
+ * copied.  A link's bytes are shared: a sealed segment is never written again,
+ * and removing one name leaves the other.
  *
  * Invariants
  *  1. The manifest comes last, when all that it names is durable: a folder

@@ -332,9 +332,13 @@ static int do_clear(struct log *log, struct log_record *record)
  */
 static int do_cut(struct log *log)
 {
-	if (!log->active || log->active->first_sequence == 0)
-		return 0;
-	return take_segment(log, 0, false);
+	int result = 0;
+
+	if (log->active && log->active->first_sequence != 0)
+		result = take_segment(log, 0, false);
+	if (result == 0)
+		upkeep_begin_snapshot(log->upkeep);
+	return result;
 }
 
 /* The rare records that are not written to a segment. */

@@ -6,7 +6,7 @@
 int store_run_backup(struct store *store, struct backup *backup)
 {
 	struct manifest cut;
-	int result = upkeep_snapshot(store->upkeep, &cut);
+	int result = upkeep_end_snapshot(store->upkeep, &cut);
 
 	if (result != 0) {
 		snprintf(backup->text, sizeof(backup->text),

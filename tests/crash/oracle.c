@@ -301,6 +301,16 @@ int oracle_backup(struct oracle *oracle, struct store *store, const char *dir)
 	return result;
 }
 
+/* It begins with a roll; what fails later takes that back no more. */
+int oracle_compact(struct oracle *oracle, struct store *store)
+{
+	int result = store_compact(store);
+
+	if (!result)
+		all_durable(oracle);
+	return result;
+}
+
 int oracle_close(struct oracle *oracle, struct store *store)
 {
 	int result = store_close(store);

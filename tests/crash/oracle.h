@@ -121,6 +121,7 @@ int oracle_sync(struct oracle *oracle, struct store *store);
 int oracle_roll(struct oracle *oracle, struct store *store);
 /* DIR has its parent, and was not there. */
 int oracle_backup(struct oracle *oracle, struct store *store, const char *dir);
+int oracle_compact(struct oracle *oracle, struct store *store);
 int oracle_close(struct oracle *oracle, struct store *store);
 
 /*

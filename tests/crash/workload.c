@@ -113,6 +113,8 @@ int workload_step(const char *text, unsigned number, struct simfs *fs,
 		return backup_step(number, fs, *store, oracle);
 	case 'S':
 		return oracle_sync(oracle, *store);
+	case 'K':
+		return oracle_compact(oracle, *store);
 	case 'O':
 		return reopen(fs, store, oracle);
 	default:

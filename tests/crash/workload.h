@@ -10,6 +10,7 @@
  *	d  delete a		O  close and open
  *	f  put c, half a segment
  *	g  put b, more than one	S  sync
+ *				K  compact all
  *				B  backup into a fresh folder;
  *				   every second step copies
  *
