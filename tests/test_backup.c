@@ -244,6 +244,25 @@ static void test_it_stays_when_the_original_goes(void **state)
 	check(io_system(), real->backup_dir, &real->kept);
 }
 
+/* The segments that both have names for are reclaimed in one of them. */
+static void test_it_stays_when_the_original_is_compacted(void **state)
+{
+	struct real *real = *state;
+	char after[KIT_PATH_MAX];
+	char path[KIT_PATH_MAX];
+
+	fill(real->store, &real->kept);
+	assert_int_equal(backup(real->store, real->backup_dir, NULL), 0);
+	assert_int_equal(store_compact(real->store), 0);
+	kit_path(real->store_dir, "0000000001.seg", path);
+	assert_int_equal(access(path, F_OK), -1);
+	check(io_system(), real->backup_dir, &real->kept);
+	/* What compaction made can be backed up as well. */
+	kit_path(real->dir, "after", after);
+	assert_int_equal(backup(real->store, after, NULL), 0);
+	check(io_system(), after, &real->kept);
+}
+
 static void test_the_original_stays_when_the_backup_changes(void **state)
 {
 	struct real *real = *state;
@@ -506,6 +525,7 @@ int main(void)
 		REAL(test_a_large_value_is_copied_whole),
 		REAL(test_an_empty_store_has_a_backup),
 		REAL(test_it_stays_when_the_original_goes),
+		REAL(test_it_stays_when_the_original_is_compacted),
 		REAL(test_the_original_stays_when_the_backup_changes),
 		REAL(test_a_backup_has_a_backup),
 		REAL(test_a_folder_with_anything_in_it_is_refused),
