@@ -9,13 +9,13 @@ SONAME = libgetme-client.so.0
 
 # common/, the storage engine.
 COMMON = backup backup_folder checksum compaction compaction_graves \
-	compaction_output compaction_pick digest engine_backup engine_decide \
-	engine_local engine_log engine_read engine_stats engine_write entry \
-	events folder hint index index_load index_memory index_scan io lock \
-	log lookup manifest path pending record recovery recovery_load \
-	recovery_tail retire segment segments store store_backup \
-	store_compact store_open tail units upkeep upkeep_output upkeep_round \
-	view whole_file
+	compaction_output compaction_pick digest engine_backup engine_compact \
+	engine_decide engine_local engine_log engine_read engine_stats \
+	engine_throttle engine_worker engine_write entry events folder hint \
+	index index_load index_memory index_scan io lock log lookup manifest \
+	path pending record recovery recovery_load recovery_tail retire \
+	segment segments store store_backup store_compact store_open tail \
+	units upkeep upkeep_output upkeep_round view whole_file
 
 # proto/, the wire.
 PROTO = buffer frame message message_check message_decode \
@@ -47,18 +47,19 @@ TESTS = test_backup test_bitrot test_buffer test_bytes test_checksum \
 	test_client_memory test_client_ops test_client_option_struct \
 	test_client_pipeline test_client_result test_client_scan \
 	test_client_session test_client_socket_path test_client_stats \
-	test_client_task test_client_tickets test_client_transport test_config \
-	test_connection test_ctl_base64 test_ctl_batch test_ctl_command test_ctl_exit \
-	test_ctl_export test_ctl_files test_ctl_import test_ctl_json \
-	test_ctl_lines test_ctl_options test_ctl_progress test_ctl_record \
-	test_ctl_stats test_ctl_store test_daemon test_digest test_dispatch \
-	test_engine test_engine_backup test_entry test_events test_failure \
-	test_folder test_frame test_hint test_index test_intake test_io \
-	test_lane test_latency test_listener test_lock test_log test_logging test_lookup test_loop test_manifest \
-	test_message test_message_check test_message_reply \
-	test_message_request test_method test_metrics test_monitor \
-	test_options test_output test_path test_paths test_peers test_pending \
-	test_rate test_record test_recovery test_recovery_load \
+	test_client_task test_client_tickets test_client_transport \
+	test_compaction_pick test_config test_connection test_ctl_base64 \
+	test_ctl_batch test_ctl_command test_ctl_exit test_ctl_export \
+	test_ctl_files test_ctl_import test_ctl_json test_ctl_lines \
+	test_ctl_options test_ctl_progress test_ctl_record test_ctl_stats \
+	test_ctl_store test_daemon test_digest test_dispatch test_engine \
+	test_engine_backup test_entry test_events test_failure test_folder \
+	test_frame test_hint test_index test_intake test_io test_lane \
+	test_latency test_listener test_lock test_log test_logging \
+	test_lookup test_loop test_manifest test_message test_message_check \
+	test_message_reply test_message_request test_method test_metrics \
+	test_monitor test_options test_output test_path test_paths test_peers \
+	test_pending test_rate test_record test_recovery test_recovery_load \
 	test_recovery_tail test_request test_results test_retire test_segment \
 	test_segments test_server test_service test_simfs test_store \
 	test_systemd test_tail test_units test_upkeep test_view \

@@ -32,6 +32,7 @@ static void enqueue(struct local *local, struct write *write)
 		write->nodes[i].item = i;
 		pending_add(&local->pending, &write->nodes[i]);
 	}
+	local_throttle_take(local, record->len);
 	log_queue_push(&local->group, record);
 	if (write->durability == ENGINE_ALWAYS)
 		local->group.sync = true;
@@ -109,9 +110,10 @@ int local_submit_special(struct local *local, struct engine_request *request,
 	return 0;
 }
 
-static void submit_sync(struct local *local, struct engine_request *request)
+static void submit_plain(struct local *local, struct engine_request *request,
+			 enum log_record_kind kind)
 {
-	int result = local_submit_special(local, request, LOG_SYNC, NULL);
+	int result = local_submit_special(local, request, kind, NULL);
 
 	if (result < 0)
 		local_finish(request, result);
@@ -135,7 +137,8 @@ void local_write(struct local *local, struct engine_request *request)
 	enum decision decision = DECIDE_ANSWER;
 	struct draft draft;
 
-	if (local->n_clears > 0) {
+	if (local->n_clears > 0 || local_throttle_holds(local)) {
+		local->throttle.n_held += local->n_clears == 0;
 		request_list_push(&local->held, request);
 		return;
 	}
@@ -157,7 +160,7 @@ void local_write(struct local *local, struct engine_request *request)
 	if (decision != DECIDE_ANSWER)
 		return;
 	if (draft.result == 0 && wants_sync(local, request))
-		submit_sync(local, request);
+		submit_plain(local, request, LOG_SYNC);
 	else
 		answer_write(local, request, draft.result);
 }
@@ -191,13 +194,39 @@ void local_clear(struct local *local, struct engine_request *request)
 		local_finish(request, result);
 }
 
+int local_sync_run(struct local *local)
+{
+	struct write *write = calloc(1, sizeof(*write));
+
+	if (write)
+		write->record = record_new_special(LOG_SYNC);
+	if (!write || !write->record) {
+		write_free(write);
+		return -ENOMEM;
+	}
+	write->is_run_sync = true;
+	write->durability = ENGINE_ALWAYS;
+	enqueue(local, write);
+	return 0;
+}
+
+/* What is in the active segment is to be looked through too. */
+void local_compact(struct local *local, struct engine_request *request)
+{
+	if (local->store->log.read_only) {
+		local_finish(request, ENGINE_READ_ONLY);
+		return;
+	}
+	submit_plain(local, request, LOG_ROLL);
+}
+
 void local_sync(struct local *local, struct engine_request *request)
 {
 	if (local->store->log.read_only) {
 		local_finish(request, ENGINE_READ_ONLY);
 		return;
 	}
-	submit_sync(local, request);
+	submit_plain(local, request, LOG_SYNC);
 }
 
 void local_expire(struct local *local, const struct digest *digest,
@@ -259,8 +288,7 @@ static void tell_versions(const struct write *write)
 	}
 }
 
-/* Ahead of what was submitted later. */
-static void release_held(struct local *local)
+void local_release_held(struct local *local)
 {
 	if (!local->held.first)
 		return;
@@ -279,9 +307,13 @@ static void end_special(struct local *local, struct write *write, int result)
 			store_make_cleared(local->store, write->index);
 			write->index = NULL;
 		}
-		release_held(local);
+		local_release_held(local);
 	}
-	if (write->record->log.kind == LOG_CUT)
+	if (write->is_run_sync)
+		local_compact_synced(local, result);
+	else if (write->request->op == ENGINE_COMPACT && result == 0)
+		local_compact_rolled(local, write->request);
+	else if (write->record->log.kind == LOG_CUT)
 		local_backup_cut(local, result);
 	else if (write->request->op == ENGINE_WRITE)
 		answer_write(local, write->request, result);

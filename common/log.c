@@ -326,6 +326,18 @@ static int do_clear(struct log *log, struct log_record *record)
 	return 0;
 }
 
+/* What was written before is in sealed segments when it returns 0. */
+static int roll(struct log *log)
+{
+	int result = log_end_segment(log);
+
+	if (result == 0)
+		result = upkeep_flush(log->upkeep);
+	if (io_is_full(result))
+		return -ENOSPC;
+	return result == UPKEEP_UNKNOWN ? -EIO : result;
+}
+
 /*
  * What was written so far ends in a segment of its own.  The next one first:
  * on a full disk the active one's end is all that tombstones have.
@@ -351,7 +363,7 @@ static void special_record(struct log *log, struct log_record *record)
 		result = do_clear(log, record);
 		break;
 	case LOG_ROLL:
-		result = log_end_segment(log);
+		result = roll(log);
 		break;
 	case LOG_CUT:
 		result = do_cut(log);
