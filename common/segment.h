@@ -78,8 +78,10 @@ struct segment {
 	bool is_wanted;	       /* a full compaction has still to do it */
 	_Atomic bool sealed;   /* the manifest holds its length */
 	_Atomic bool replaced; /* no longer part of the store */
-	struct segment *next;  /* of whatever list owns it */
-	uint64_t retired_at;   /* common/retire's */
+	struct segment *next;  /* of whatever list of upkeep's it is in */
+	/* common/retire's: it may wait for its hint all the same */
+	struct segment *retired_next;
+	uint64_t retired_at;
 };
 
 /* "0000000001.seg" and "0000000001.hint". */
