@@ -72,6 +72,7 @@ struct segment {
 	uint64_t dead_bytes;	  /* tombstones are dead */
 	uint64_t tombstone_bytes; /* of the dead ones; a run may keep them */
 	uint64_t stuck_bytes;	  /* of these, what the last run had to keep */
+	uint64_t stuck_at; /* what runs had freed by then (compaction_pick) */
 	uint32_t stuck_by; /* as long as there is the segment of this id */
 	uint32_t header_len;
 	bool is_damaged;       /* not all of it can be told: not compacted */
