@@ -36,7 +36,7 @@ GETMECTL = ctl_base64 ctl_batch ctl_command ctl_exit ctl_export \
 	ctl_progress ctl_record ctl_stats ctl_write
 
 # tests/: what several tests share; then programs, one a word.
-SUPPORT = client_fixture ctl_run daemon_rig engine_rig fake_engine \
+SUPPORT = client_fixture compaction_rig ctl_run daemon_rig engine_rig fake_engine \
 	fake_server fake_store hook_io message_equal msgpack_text pair_handle \
 	segment_maker store_kit store_runs tempdir writer_model
 TESTS = test_bitrot test_buffer test_bytes test_checksum \
@@ -46,7 +46,9 @@ TESTS = test_bitrot test_buffer test_bytes test_checksum \
 	test_client_memory test_client_ops test_client_option_struct \
 	test_client_pipeline test_client_result test_client_scan \
 	test_client_session test_client_socket_path test_client_stats \
-	test_client_tickets test_client_transport test_compaction_pick \
+	test_client_tickets test_client_transport test_compaction \
+	test_compaction_damage test_compaction_graves test_compaction_output \
+	test_compaction_pick \
 	test_config test_connection \
 	test_ctl_base64 test_ctl_batch test_ctl_command test_ctl_exit \
 	test_ctl_export test_ctl_files test_ctl_import test_ctl_json \
