@@ -63,8 +63,8 @@ TESTS = test_bitrot test_buffer test_bytes test_checksum \
 	test_rate test_record test_recovery test_recovery_load \
 	test_recovery_tail test_request test_results test_retire test_segment \
 	test_segments test_server test_service test_simfs test_store \
-	test_systemd test_tail test_units test_upkeep test_view \
-	test_whole_file
+	test_systemd test_tail test_units test_upkeep test_upkeep_output \
+	test_view test_whole_file
 
 # tests/crash/: power cuts and injected faults.  A word that does not begin
 # with test_ is no program but shared.
@@ -89,7 +89,8 @@ E2E = hostile kill_oracle manifest_version notify put_rate records \
 E2E_ALONE = test_rates.sh
 
 # Tests that are built and run with ThreadSanitizer too.
-TSAN_TESTS = test_engine test_lookup test_upkeep test_view
+TSAN_TESTS = test_engine test_lookup test_upkeep test_upkeep_output \
+	test_view
 
 # man/; and systemd/, whose folders user/, sysusers.d/ and tmpfiles.d/ tell
 # where a file goes.

@@ -336,7 +336,10 @@ static void special_record(struct log *log, struct log_record *record)
 		result = do_clear(log, record);
 		break;
 	case LOG_ROLL:
-		result = log_end_segment(log);
+		/* On a full disk tombstones have no room but what is left. */
+		result = io_is_full(upkeep_spare_error(log->upkeep))
+				 ? log_sync(log)
+				 : log_end_segment(log);
 		break;
 	default:
 		result = log_sync(log);
