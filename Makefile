@@ -38,7 +38,7 @@ GETMECTL = ctl_base64 ctl_batch ctl_command ctl_exit ctl_export \
 # tests/: what several tests share; then programs, one a word.
 SUPPORT = client_fixture compaction_rig ctl_run daemon_rig engine_rig fake_engine \
 	fake_server fake_store hook_io message_equal msgpack_text pair_handle \
-	segment_maker store_kit store_runs tempdir writer_model
+	quota_io segment_maker store_kit store_runs tempdir writer_model
 TESTS = test_bitrot test_buffer test_bytes test_checksum \
 	test_client_answer test_client_ask test_client_batch test_client_call \
 	test_client_connect test_client_deadline test_client_fork \
@@ -63,7 +63,7 @@ TESTS = test_bitrot test_buffer test_bytes test_checksum \
 	test_rate test_record test_recovery test_recovery_load \
 	test_recovery_tail test_request test_results test_retire test_segment \
 	test_segments test_server test_service test_simfs test_store \
-	test_store_compact test_store_compact_graves \
+	test_store_compact test_store_compact_full test_store_compact_graves \
 	test_systemd test_tail test_units test_upkeep test_upkeep_output \
 	test_view test_whole_file
 
