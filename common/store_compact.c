@@ -193,8 +193,7 @@ static void finish(struct store *store)
 	/* A longer header may be all that it has brought. */
 	if (written < run->input_bytes)
 		run->bytes_freed += run->input_bytes - written;
-	/* A clear may have retired it meanwhile. */
-	if (output && !run->work.hint_written && !output->replaced)
+	if (output && !run->work.hint_written)
 		upkeep_want_hint(store->upkeep, run->work.output);
 	store_discard_replaced(store);
 }

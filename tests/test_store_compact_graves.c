@@ -30,10 +30,12 @@ enum {
 static struct simfs *fs;
 static struct io *io;
 static struct store *store;
+static unsigned n_rolls;
 
 static int set_up(void **state)
 {
 	(void)state;
+	n_rolls = 0;
 	fs = simfs_new();
 	io = simfs_io(fs);
 	store = kit_open(io, DIR);
@@ -59,7 +61,14 @@ static void reopen(void)
 
 static void roll(void)
 {
-	/* something dead, so that a run of it alone is of use */
+	char key[16];
+
+	/*
+	 * Something alive, or it would go by itself; something dead, so that
+	 * a run of it alone is of use.
+	 */
+	snprintf(key, sizeof(key), "alive %u", n_rolls++);
+	kit_put(store, key, "value");
 	kit_put(store, "filler", "old");
 	kit_put(store, "filler", "new");
 	assert_int_equal(store_roll(store), 0);
