@@ -64,7 +64,7 @@ TESTS = test_bitrot test_buffer test_bytes test_checksum \
 	test_recovery_tail test_request test_results test_retire test_segment \
 	test_segments test_server test_service test_simfs test_store \
 	test_store_compact test_store_compact_faults test_store_compact_full test_store_compact_graves \
-	test_store_compact_steady \
+	test_store_compact_model test_store_compact_steady \
 	test_systemd test_tail test_units test_upkeep test_upkeep_output \
 	test_view test_whole_file
 
