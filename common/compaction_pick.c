@@ -144,7 +144,7 @@ static enum compaction_reason find_reason(const struct candidates *all)
 
 	if (all->wanted)
 		return COMPACTION_WANTED;
-	if (all->all_dead)
+	if (all->all_dead && policy->dead_percent)
 		return COMPACTION_ALL_DEAD;
 	if (pick->is_full && all->gain > 0)
 		return COMPACTION_DISK_FULL;

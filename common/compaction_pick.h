@@ -32,7 +32,7 @@ struct compaction_policy {
 
 /* What a store has unless it is told otherwise. */
 enum {
-	COMPACTION_DEAD_PERCENT = 25,
+	COMPACTION_DEAD_PERCENT = 18,
 	COMPACTION_SMALL_SEGMENTS = 8,
 };
 

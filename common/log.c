@@ -326,6 +326,24 @@ static int do_clear(struct log *log, struct log_record *record)
 	return 0;
 }
 
+/*
+ * What was written before is in sealed segments when it returns 0; but on a
+ * full disk, where tombstones have no room but what is left in the last one.
+ */
+static int roll(struct log *log)
+{
+	int result;
+
+	if (io_is_full(upkeep_spare_error(log->upkeep)))
+		return log_sync(log);
+	result = log_end_segment(log);
+	if (result == 0)
+		result = upkeep_flush(log->upkeep);
+	if (io_is_full(result))
+		return -ENOSPC;
+	return result == UPKEEP_UNKNOWN ? -EIO : result;
+}
+
 /* The rare records that are not written to a segment. */
 static void special_record(struct log *log, struct log_record *record)
 {
@@ -336,10 +354,7 @@ static void special_record(struct log *log, struct log_record *record)
 		result = do_clear(log, record);
 		break;
 	case LOG_ROLL:
-		/* On a full disk tombstones have no room but what is left. */
-		result = io_is_full(upkeep_spare_error(log->upkeep))
-				 ? log_sync(log)
-				 : log_end_segment(log);
+		result = roll(log);
 		break;
 	default:
 		result = log_sync(log);

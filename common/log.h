@@ -43,7 +43,7 @@ enum log_result {
 enum log_record_kind {
 	LOG_WRITE,
 	LOG_CLEAR,
-	LOG_ROLL, /* ends the active segment, unless the disk is full */
+	LOG_ROLL, /* the active segment is ended and sealed, if there is room */
 	LOG_SYNC, /* everything before it becomes durable */
 };
 

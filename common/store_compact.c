@@ -34,6 +34,7 @@ static void set_up(struct store *store, const struct compaction_pick *pick)
 		.pace_ctx = pace_ctx,
 	};
 	run->reason = pick->reason;
+	run->in_table = false;
 	run->input_bytes = pick->input_bytes;
 	retire_hold(&store->retire, &run->hold);
 }
@@ -81,6 +82,7 @@ int store_compact_copied(struct store *store)
 	result = segments_add(store->segments, output);
 	if (result < 0)
 		return result;
+	store->run.in_table = true;
 	store->dead_bytes += output->dead_bytes;
 	return 0;
 }
@@ -152,8 +154,12 @@ static void drop_output(struct store *store)
 
 	if (!output)
 		return;
-	if (segments_get(store->segments, output->id) == output) {
+	if (store->run.in_table) {
+		/* A clear may have retired it. */
+		if (segments_get(store->segments, output->id) != output)
+			return;
 		segments_remove(store->segments, output);
+		store->live_bytes -= output->live_bytes;
 		store->dead_bytes -= output->dead_bytes;
 	}
 	retire_segment(&store->retire, output);
@@ -193,7 +199,8 @@ static void finish(struct store *store)
 	/* A longer header may be all that it has brought. */
 	if (written < run->input_bytes)
 		run->bytes_freed += run->input_bytes - written;
-	if (output && !run->work.hint_written)
+	/* A clear may have retired it meanwhile. */
+	if (output && !run->work.hint_written && !output->replaced)
 		upkeep_want_hint(store->upkeep, run->work.output);
 	store_discard_replaced(store);
 }
