@@ -56,7 +56,7 @@ TESTS = test_bitrot test_buffer test_bytes test_checksum \
 	test_ctl_lines test_ctl_options test_ctl_progress test_ctl_record \
 	test_ctl_stats test_daemon test_digest test_dispatch test_engine \
 	test_engine_compact \
-	test_entry test_events test_failure test_folder test_frame test_hint \
+	test_entry test_events test_failure test_folder test_folder_output test_frame test_hint \
 	test_index test_intake test_io test_lane test_latency test_listener \
 	test_lock test_log test_logging test_lookup test_loop test_manifest \
 	test_message test_message_check test_message_reply \

@@ -238,7 +238,8 @@ static void reopen(void)
 	phase = NO_RUN;
 	after = kit_stats(store);
 	assert_int_equal(kit_count(io, DIR, "", ".tmp"), 0);
-	assert_int_equal(kit_count(io, DIR, "quarantine", ""), 0);
+	/* a hint may have lost its segment by a power cut */
+	assert_int_equal(kit_count(io, DIR, "quarantine", ".seg"), 0);
 	assert_int_equal(after.damaged_entries, 0);
 	if (!whole)
 		return;
