@@ -56,7 +56,8 @@ TESTS = test_bitrot test_buffer test_bytes test_checksum \
 	test_ctl_lines test_ctl_options test_ctl_progress test_ctl_record \
 	test_ctl_stats test_daemon test_digest test_dispatch test_engine \
 	test_engine_compact \
-	test_entry test_events test_failure test_folder test_folder_output test_frame test_hint \
+	test_entry test_events test_failure test_folder test_folder_output test_frame \
+	test_hint test_hint_filter \
 	test_index test_intake test_io test_lane test_latency test_listener \
 	test_lock test_log test_logging test_lookup test_loop test_manifest \
 	test_message test_message_check test_message_reply \
@@ -64,7 +65,7 @@ TESTS = test_bitrot test_buffer test_bytes test_checksum \
 	test_options test_output test_path test_paths test_peers test_pending \
 	test_rate test_record test_recovery test_recovery_load \
 	test_recovery_tail test_request test_results test_retire test_segment \
-	test_segments test_server test_service test_simfs test_store \
+	test_segment_output test_segments test_server test_service test_simfs test_store \
 	test_store_compact test_store_compact_faults test_store_compact_full test_store_compact_graves \
 	test_store_compact_model test_store_compact_steady \
 	test_systemd test_tail test_units test_upkeep test_upkeep_output \
