@@ -39,9 +39,10 @@ GETMECTL = ctl_base64 ctl_batch ctl_command ctl_exit ctl_export ctl_files \
 	ctl_record ctl_stats ctl_store ctl_write
 
 # tests/: what several tests share; then programs, one a word.
-SUPPORT = bench_rig client_fixture ctl_run daemon_rig engine_rig fake_engine \
-	fake_server fake_store hook_io message_equal msgpack_text \
-	pair_handle segment_maker store_kit store_runs tempdir writer_model
+SUPPORT = bench_rig client_fixture compaction_rig ctl_run daemon_rig \
+	engine_rig fake_engine fake_server fake_store hook_io message_equal \
+	msgpack_text pair_handle quota_io segment_maker store_kit store_runs \
+	tempdir writer_model
 TESTS = test_backup test_bitrot test_buffer test_bytes test_checksum \
 	test_client_answer test_client_ask test_client_batch \
 	test_client_call test_client_connect test_client_deadline \
@@ -50,24 +51,28 @@ TESTS = test_backup test_bitrot test_buffer test_bytes test_checksum \
 	test_client_option_struct test_client_pipeline test_client_result \
 	test_client_scan test_client_session test_client_socket_path \
 	test_client_stats test_client_task test_client_tickets \
-	test_client_transport test_compaction_pick test_config \
-	test_connection test_ctl_base64 test_ctl_batch test_ctl_command \
-	test_ctl_exit test_ctl_export test_ctl_files test_ctl_import \
-	test_ctl_json test_ctl_lines test_ctl_options test_ctl_progress \
-	test_ctl_record test_ctl_stats test_ctl_store test_daemon \
-	test_digest test_discard test_dispatch test_engine \
+	test_client_transport test_compaction test_compaction_damage \
+	test_compaction_graves test_compaction_output test_compaction_pick \
+	test_config test_connection test_ctl_base64 test_ctl_batch \
+	test_ctl_command test_ctl_exit test_ctl_export test_ctl_files \
+	test_ctl_import test_ctl_json test_ctl_lines test_ctl_options \
+	test_ctl_progress test_ctl_record test_ctl_stats test_ctl_store \
+	test_daemon test_digest test_discard test_dispatch test_engine \
 	test_engine_backup test_engine_cold test_engine_compact test_entry \
-	test_events test_failure test_folder test_frame test_hint test_index \
-	test_intake test_io test_lane test_latency test_listener test_lock \
-	test_log test_logging test_lookup test_loop test_manifest \
-	test_message test_message_check test_message_reply \
-	test_message_request test_method test_metrics test_monitor \
-	test_options test_output test_path test_paths test_peers \
-	test_pending test_rate test_read_pool test_record test_recovery \
-	test_recovery_load test_recovery_tail test_request test_results \
-	test_retire test_segment test_segments test_server test_service \
-	test_simfs test_store test_systemd test_tail test_units test_upkeep \
-	test_view test_whole_file
+	test_events test_failure test_folder test_folder_output test_frame \
+	test_hint test_hint_filter test_index test_intake test_io test_lane \
+	test_latency test_listener test_lock test_log test_logging \
+	test_lookup test_loop test_manifest test_message test_message_check \
+	test_message_reply test_message_request test_method test_metrics \
+	test_monitor test_options test_output test_path test_paths \
+	test_peers test_pending test_rate test_read_pool test_record \
+	test_recovery test_recovery_load test_recovery_tail test_request \
+	test_results test_retire test_segment test_segment_output \
+	test_segments test_server test_service test_simfs test_store \
+	test_store_compact test_store_compact_faults test_store_compact_full \
+	test_store_compact_graves test_store_compact_model \
+	test_store_compact_steady test_systemd test_tail test_units \
+	test_upkeep test_upkeep_output test_view test_whole_file
 
 # tests/crash/: power cuts and injected faults.  A word that does not begin
 # with test_ is no program but shared.
@@ -94,7 +99,7 @@ E2E_ALONE = test_rates.sh
 # Tests that are built and run with ThreadSanitizer too.
 TSAN_TESTS = test_cold_history test_engine test_engine_backup \
 	test_engine_cold test_engine_compact test_lookup test_read_pool \
-	test_upkeep test_view
+	test_segments test_upkeep test_upkeep_output test_view
 
 # man/; and systemd/, whose folders user/, sysusers.d/ and tmpfiles.d/ tell
 # where a file goes.
