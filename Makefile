@@ -8,11 +8,14 @@ SONAME = libgetme-client.so.0
 # them with the folders.
 
 # common/, the storage engine.
-COMMON = checksum digest engine_decide engine_local engine_log \
-	engine_read engine_stats engine_write entry events folder hint index \
-	index_load index_memory index_scan io lock log lookup manifest path \
-	pending record recovery recovery_load recovery_tail retire segment segments \
-	store store_open tail units upkeep upkeep_round view whole_file
+COMMON = check check_segment checksum digest engine_decide engine_local \
+	engine_log engine_read engine_stats engine_write entry events \
+	finding folder hint index index_load index_memory index_scan \
+	inventory inventory_rebuild io lock log lookup manifest path pending \
+	record recovery recovery_load recovery_tail repair repair_copy \
+	repair_load repair_quarantine retire salvage scrub segment segments \
+	store store_open tail tails units upkeep upkeep_round view \
+	whole_file
 
 # proto/, the wire.
 PROTO = buffer frame message message_check message_decode \
@@ -36,30 +39,31 @@ GETMECTL = ctl_base64 ctl_batch ctl_command ctl_exit ctl_export \
 # tests/: what several tests share; then programs, one a word.
 SUPPORT = client_fixture ctl_run daemon_rig engine_rig fake_engine \
 	fake_server fake_store hook_io message_equal msgpack_text pair_handle \
-	segment_maker store_kit store_runs tempdir writer_model
-TESTS = test_bitrot test_buffer test_bytes test_checksum \
-	test_client_answer test_client_ask test_client_batch test_client_call \
-	test_client_connect test_client_deadline test_client_fork \
-	test_client_handle test_client_loss test_client_many \
-	test_client_memory test_client_ops test_client_option_struct \
-	test_client_pipeline test_client_result test_client_scan \
-	test_client_session test_client_socket_path test_client_stats \
-	test_client_tickets test_client_transport test_config test_connection \
-	test_ctl_base64 test_ctl_batch test_ctl_command test_ctl_exit \
-	test_ctl_export test_ctl_files test_ctl_import test_ctl_json \
-	test_ctl_lines test_ctl_options test_ctl_progress test_ctl_record \
-	test_ctl_stats test_daemon test_digest test_dispatch test_engine \
-	test_entry test_events test_failure test_folder test_frame test_hint \
-	test_index test_intake test_io test_lane test_latency test_listener \
-	test_lock test_log test_logging test_lookup test_loop test_manifest \
-	test_message test_message_check test_message_reply \
+	rest_kit segment_maker store_kit store_runs tempdir writer_model
+TESTS = test_bitrot test_buffer test_bytes test_check test_checksum \
+	test_client_answer test_client_ask test_client_batch \
+	test_client_call test_client_connect test_client_deadline \
+	test_client_fork test_client_handle test_client_loss \
+	test_client_many test_client_memory test_client_ops \
+	test_client_option_struct test_client_pipeline test_client_result \
+	test_client_scan test_client_session test_client_socket_path \
+	test_client_stats test_client_tickets test_client_transport \
+	test_config test_connection test_ctl_base64 test_ctl_batch \
+	test_ctl_command test_ctl_exit test_ctl_export test_ctl_files \
+	test_ctl_import test_ctl_json test_ctl_lines test_ctl_options \
+	test_ctl_progress test_ctl_record test_ctl_stats test_daemon \
+	test_digest test_dispatch test_engine test_entry test_events \
+	test_failure test_finding test_folder test_frame test_hint \
+	test_index test_intake test_inventory test_io test_lane test_latency \
+	test_listener test_lock test_log test_logging test_lookup test_loop \
+	test_manifest test_message test_message_check test_message_reply \
 	test_message_request test_method test_metrics test_monitor \
-	test_options test_output test_path test_paths test_peers test_pending \
-	test_rate test_record test_recovery test_recovery_load \
-	test_recovery_tail test_request test_results test_retire test_segment \
-	test_segments test_server test_service test_simfs test_store \
-	test_systemd test_tail test_units test_upkeep test_view \
-	test_whole_file
+	test_options test_output test_path test_paths test_peers \
+	test_pending test_rate test_record test_recovery test_recovery_load \
+	test_recovery_tail test_repair test_request test_results test_retire \
+	test_salvage test_scrub test_segment test_segments test_server \
+	test_service test_simfs test_store test_systemd test_tail test_tails \
+	test_units test_upkeep test_view test_whole_file
 
 # tests/crash/: power cuts and injected faults.  A word that does not begin
 # with test_ is no program but shared.

@@ -52,6 +52,7 @@ static void read_report(struct io *io, int fd, struct lock_report *report)
 		return;
 	report->holder = strtol(text + 4, &rest, 10);
 	report->sync_failed = strncmp(rest, " sync-failed", 12) == 0;
+	report->closed = strncmp(rest, " closed", 7) == 0;
 }
 
 /*

@@ -24,6 +24,7 @@
 struct lock_report {
 	long holder;	  /* pid of who has, or had it; 0: not known */
 	bool sync_failed; /* the last run ended so */
+	bool closed;	  /* the last run ended cleanly */
 };
 
 /*

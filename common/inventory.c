@@ -1,0 +1,507 @@
+#include "common/inventory.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/inventory_internal.h"
+#include "common/lock.h"
+#include "common/path.h"
+#include "common/tails.h"
+
+int inventory_fail(struct store_error *error, int result, const char *format,
+		   ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(error->text, sizeof(error->text), format, args);
+	va_end(args);
+	return result;
+}
+
+static bool is_forbidden(int result)
+{
+	return result == -EACCES || result == -EPERM;
+}
+
+int inventory_fail_segment(const struct inventory *inventory,
+			   struct store_error *error, int result, uint32_t id)
+{
+	if (result == SEGMENT_NEWER)
+		return inventory_fail(
+			error, -EPROTONOSUPPORT,
+			"%s: segment %u has a newer format than this getmectl "
+			"knows; use the newer getmectl",
+			inventory->dir, id);
+	return inventory_fail(error, result, "%s: cannot read segment %u: %s%s",
+			      inventory->dir, id, strerror(-result),
+			      is_forbidden(result) ? "; run as its owner" : "");
+}
+
+/* ---- the folder ---- */
+
+/* What a list of the folder shows. */
+struct names {
+	struct inventory *inventory;
+	size_t cap;
+	size_t n_tmp;
+	bool has_manifest;
+	bool has_lock;
+	bool is_unfinished;
+};
+
+static int keep_file(struct names *names, uint32_t id, bool is_hint)
+{
+	struct inventory *inventory = names->inventory;
+
+	if (inventory->n_files == names->cap) {
+		size_t cap = names->cap ? names->cap * 2 : 64;
+		struct inventory_file *grown;
+
+		grown = realloc(inventory->files, cap * sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		inventory->files = grown;
+		names->cap = cap;
+	}
+	inventory->files[inventory->n_files++] =
+		(struct inventory_file){ .id = id, .is_hint = is_hint };
+	return 0;
+}
+
+static int each_name(void *ctx, const char *name)
+{
+	struct names *names = ctx;
+	size_t len = strlen(name);
+	bool is_hint;
+	uint32_t id;
+
+	if (manifest_is_name(name))
+		names->has_manifest = true;
+	if (strcmp(name, "LOCK") == 0)
+		names->has_lock = true;
+	if (strcmp(name, INVENTORY_UNFINISHED) == 0)
+		names->is_unfinished = true;
+	if (len > 4 && strcmp(name + len - 4, ".tmp") == 0)
+		names->n_tmp++;
+	if (segment_parse_name(name, &id, &is_hint))
+		return keep_file(names, id, is_hint);
+	return 0;
+}
+
+static int compare_files(const void *a, const void *b)
+{
+	const struct inventory_file *left = a;
+	const struct inventory_file *right = b;
+
+	if (left->id != right->id)
+		return left->id < right->id ? -1 : 1;
+	return left->is_hint - right->is_hint;
+}
+
+static int fail_folder(const char *dir, int result, struct store_error *error)
+{
+	if (is_forbidden(result))
+		return inventory_fail(error, result,
+				      "%s: not allowed to read this folder; "
+				      "run as its owner",
+				      dir);
+	return inventory_fail(error, result, "%s: %s", dir, strerror(-result));
+}
+
+static int list_folder(struct inventory *inventory, struct names *names,
+		       struct store_error *error)
+{
+	struct io *io = inventory->io;
+	const char *dir = inventory->dir;
+	int result = io->list(io, dir, each_name, names);
+
+	if (result < 0)
+		return fail_folder(dir, result, error);
+	if (names->is_unfinished)
+		return inventory_fail(
+			error, -EBUSY,
+			"%s is what a repair that was not finished left: "
+			"remove it, and repair the store it was made from "
+			"again",
+			dir);
+	if (!names->has_manifest && inventory->n_files == 0)
+		return inventory_fail(error, -ENODATA,
+				      "%s is no store: it holds neither a "
+				      "manifest nor segments",
+				      dir);
+	if (inventory->n_files > 0)
+		qsort(inventory->files, inventory->n_files,
+		      sizeof(*inventory->files), compare_files);
+	if (names->n_tmp > 0)
+		findings_add(inventory->findings,
+			     (struct finding){ .kind = FINDING_FILE },
+			     "%zu unfinished files, which the next start "
+			     "removes",
+			     names->n_tmp);
+	if (!names->has_lock)
+		findings_add(inventory->findings,
+			     (struct finding){ .kind = FINDING_LOCK },
+			     "LOCK is not there, so nobody can be kept from "
+			     "opening the store meanwhile");
+	return 0;
+}
+
+static int take_lock(struct inventory *inventory, struct lock_report *report,
+		     struct store_error *error)
+{
+	const char *dir = inventory->dir;
+	int result = lock_take(inventory->io, dir, report);
+
+	if (result == -EWOULDBLOCK && report->holder > 0)
+		return inventory_fail(
+			error, result,
+			"%s is in use by process %ld: stop that one first", dir,
+			report->holder);
+	if (result == -EWOULDBLOCK)
+		return inventory_fail(error, result,
+				      "%s is in use by another process: stop "
+				      "that one first",
+				      dir);
+	/* Without the folder there is none either, which its list tells. */
+	if (result == -ENOENT)
+		return 0;
+	if (result < 0)
+		return inventory_fail(
+			error, result, "%s/LOCK: %s%s", dir, strerror(-result),
+			is_forbidden(result) ? "; run as the store's owner"
+					     : "");
+	inventory->lock_fd = result;
+	return 0;
+}
+
+/* ---- the manifest ---- */
+
+static void report_manifests(struct inventory *inventory,
+			     const struct manifest_report *report,
+			     bool was_closed)
+{
+	struct finding finding = { .kind = FINDING_MANIFEST };
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		finding.is_damage = report->damaged[i];
+		if (report->damaged[i])
+			findings_add(inventory->findings, finding,
+				     "MANIFEST.%d is damaged; the other one is "
+				     "good",
+				     i);
+		/* Between the two writes of a new manifest one may be alone. */
+		finding.is_damage = was_closed;
+		if (!report->present[i])
+			findings_add(inventory->findings, finding,
+				     "MANIFEST.%d is missing; the other one is "
+				     "good",
+				     i);
+	}
+	finding.is_damage = false;
+	if (!report->equal && report->present[0] && report->present[1] &&
+	    !report->damaged[0] && !report->damaged[1])
+		findings_add(inventory->findings, finding,
+			     "the two manifests are of two generations; the "
+			     "newer one holds");
+}
+
+static int load_manifest(struct inventory *inventory, bool was_closed,
+			 struct store_error *error)
+{
+	struct manifest_report report;
+	int result = manifest_load(inventory->io, inventory->dir,
+				   &inventory->manifest, &report);
+
+	if (result == 0) {
+		report_manifests(inventory, &report, was_closed);
+		return 0;
+	}
+	if (result == MANIFEST_NEWER)
+		return inventory_fail(error, -EPROTONOSUPPORT,
+				      "%s: the store has a newer format than "
+				      "this getmectl knows; use the newer "
+				      "getmectl",
+				      inventory->dir);
+	if (result < 0)
+		return inventory_fail(error, result,
+				      "%s: cannot read the manifest: %s%s",
+				      inventory->dir, strerror(-result),
+				      is_forbidden(result) ? "; run as its "
+							     "owner"
+							   : "");
+	findings_add(
+		inventory->findings,
+		(struct finding){ .kind = FINDING_MANIFEST, .is_damage = true },
+		"both manifests are %s: which segments the store has, "
+		"and whether it was cleared, is guessed from the segments",
+		result == MANIFEST_BAD ? "damaged" : "missing");
+	inventory->rebuilt = true;
+	return inventory_rebuild(inventory, error);
+}
+
+/* ---- segments ---- */
+
+static void report_gone(struct inventory *inventory,
+			const struct inventory_row *row, const char *what)
+{
+	findings_add(inventory->findings,
+		     (struct finding){ .kind = FINDING_SEGMENT,
+				       .is_damage = true,
+				       .segment_id = row->id },
+		     "%s", what);
+}
+
+/* What the header of a listed segment says. */
+static int look_at_header(struct inventory *inventory,
+			  struct inventory_row *row, struct store_error *error)
+{
+	uint32_t *replaces = NULL;
+	size_t n = 0;
+	int result;
+
+	result = segment_read_replaces(inventory->io, inventory->dir,
+				       inventory->manifest.store_id, row->id,
+				       &replaces, &n);
+	free(replaces);
+	row->in_order = result == 0 && n == 0;
+	switch (result) {
+	case 0:
+		return 0;
+	case -ENOENT:
+		row->state = INVENTORY_GONE;
+		report_gone(inventory, row, "the file is missing");
+		return 0;
+	case SEGMENT_FOREIGN:
+		row->state = INVENTORY_GONE;
+		report_gone(inventory, row,
+			    "the file belongs to another store, or is another "
+			    "segment");
+		return 0;
+	case SEGMENT_BAD:
+		row->header_damaged = true;
+		findings_add(inventory->findings,
+			     (struct finding){ .kind = FINDING_HEADER,
+					       .is_damage = true,
+					       .segment_id = row->id,
+					       .len = SEGMENT_HEADER_LEN },
+			     "the segment's header is damaged");
+		return 0;
+	default:
+		return inventory_fail_segment(inventory, error, result,
+					      row->id);
+	}
+}
+
+static int add_rows(struct inventory *inventory, struct store_error *error)
+{
+	const struct manifest *manifest = &inventory->manifest;
+	uint32_t i;
+	int result = 0;
+
+	inventory->rows =
+		calloc(manifest->n_segments + 1, sizeof(*inventory->rows));
+	if (!inventory->rows)
+		return inventory_fail(error, -ENOMEM, "out of memory");
+	for (i = 0; result == 0 && i < manifest->n_segments; i++) {
+		const struct manifest_segment *from = &manifest->segments[i];
+		struct inventory_row *row = &inventory->rows[inventory->n_rows];
+
+		if (from->state == MANIFEST_REPLACED)
+			continue;
+		inventory->n_rows++;
+		row->id = from->id;
+		row->state = from->state == MANIFEST_OPEN ? INVENTORY_TAIL
+							  : INVENTORY_SEALED;
+		row->end = from->len;
+		row->synced_end = from->len;
+		row->data_end = from->len;
+		row->last_sequence = from->last_sequence;
+		result = look_at_header(inventory, row, error);
+	}
+	return result;
+}
+
+static void mark_files(struct inventory *inventory)
+{
+	size_t i;
+
+	for (i = 0; i < inventory->n_files; i++) {
+		struct inventory_file *file = &inventory->files[i];
+
+		file->is_listed =
+			manifest_find(&inventory->manifest, file->id) != NULL;
+		if (!file->is_listed)
+			findings_add(inventory->findings,
+				     (struct finding){ .kind = FINDING_FILE,
+						       .segment_id = file->id },
+				     "a %s that is not part of the store",
+				     file->is_hint ? "hint" : "segment");
+	}
+}
+
+/* ---- segments that were not sealed ---- */
+
+/* Entries that were synced before those of a tail were written. */
+static uint64_t sealed_below(const struct inventory *inventory)
+{
+	uint64_t highest = 0;
+	size_t i;
+
+	if (!inventory->rebuilt)
+		return 0;
+	for (i = 0; i < inventory->n_rows; i++) {
+		const struct inventory_row *row = &inventory->rows[i];
+
+		if (row->state == INVENTORY_SEALED && row->in_order &&
+		    row->last_sequence > highest)
+			highest = row->last_sequence;
+	}
+	return highest;
+}
+
+static struct inventory_row *row_of(struct inventory *inventory, uint32_t id)
+{
+	size_t i = 0;
+
+	while (inventory->rows[i].id != id)
+		i++;
+	return &inventory->rows[i];
+}
+
+static void settle_row(struct inventory *inventory, const struct tail *tail,
+		       uint64_t *expected)
+{
+	struct inventory_row *row = row_of(inventory, tail->segment->id);
+
+	row->end = tail->end;
+	row->data_end = tail->data_end > tail->end ? tail->data_end : tail->end;
+	row->last_sequence = tail->last_sequence;
+	row->synced_end = tail->followed ? row->data_end : tail->mark;
+	if (row->synced_end < row->end)
+		row->synced_end = row->end;
+	if (row->synced_end > row->data_end)
+		row->synced_end = row->data_end;
+	if (tail->first_sequence == 0)
+		return;
+	/* Damage in it, or at its end, may be the reason. */
+	if (*expected != 0 && tail->first_sequence != *expected &&
+	    tail->n_damaged == 0)
+		findings_add(inventory->findings,
+			     (struct finding){ .kind = FINDING_SEQUENCE,
+					       .is_damage = true,
+					       .segment_id = row->id },
+			     "entries that were written before this segment's "
+			     "are missing");
+	*expected = row->synced_end > row->end ? 0 : tail->last_sequence + 1;
+}
+
+static int settle_tails(struct inventory *inventory, struct tail *tails,
+			size_t n, struct store_error *error)
+{
+	uint64_t expected =
+		inventory->rebuilt ? 0 : inventory->manifest.next_sequence;
+	uint32_t bad_id = 0;
+	size_t i;
+	int result = tails_read(tails, n, inventory->io,
+				sealed_below(inventory), &bad_id);
+
+	if (result < 0)
+		return inventory_fail_segment(inventory, error, result, bad_id);
+	for (i = 0; i < n; i++)
+		settle_row(inventory, &tails[i], &expected);
+	return 0;
+}
+
+static int read_tails(struct inventory *inventory, struct store_error *error)
+{
+	struct tail *tails = calloc(inventory->n_rows + 1, sizeof(*tails));
+	size_t n = 0;
+	size_t i;
+	int result = 0;
+
+	if (!tails)
+		return inventory_fail(error, -ENOMEM, "out of memory");
+	for (i = 0; result == 0 && i < inventory->n_rows; i++) {
+		const struct inventory_row *row = &inventory->rows[i];
+
+		if (row->state != INVENTORY_TAIL)
+			continue;
+		result = inventory_open(inventory, row, &tails[n].segment);
+		if (result < 0)
+			inventory_fail_segment(inventory, error, result,
+					       row->id);
+		else
+			n++;
+	}
+	inventory->unclean = n > 0;
+	if (result == 0)
+		result = settle_tails(inventory, tails, n, error);
+	for (i = 0; i < n; i++) {
+		segment_free(inventory->io, tails[i].segment);
+		tail_deinit(&tails[i]);
+	}
+	free(tails);
+	return result;
+}
+
+int inventory_open(struct inventory *inventory, const struct inventory_row *row,
+		   struct segment **segment)
+{
+	int result =
+		segment_open(inventory->io, inventory->dir,
+			     inventory->manifest.store_id, row->id, segment);
+
+	if (result == SEGMENT_BAD)
+		return 0;
+	/* Its header was another one a moment ago. */
+	return result > 0 ? -EIO : result;
+}
+
+int inventory_take(struct inventory *inventory, struct io *io, const char *dir,
+		   bool is_locked, struct findings *findings,
+		   struct store_error *error)
+{
+	struct names names = { .inventory = inventory };
+	struct lock_report report = { .closed = false };
+	int result;
+
+	memset(inventory, 0, sizeof(*inventory));
+	salvage_init(&inventory->salvage, io);
+	inventory->io = &inventory->salvage.io;
+	inventory->dir = dir;
+	inventory->findings = findings;
+	inventory->lock_fd = -1;
+	result = is_locked ? 0 : take_lock(inventory, &report, error);
+	if (result == 0)
+		result = list_folder(inventory, &names, error);
+	if (result == 0)
+		result = load_manifest(inventory, report.closed, error);
+	if (result == 0)
+		result = add_rows(inventory, error);
+	if (result == 0)
+		mark_files(inventory);
+	if (result == 0)
+		result = read_tails(inventory, error);
+	if (result != 0)
+		inventory_deinit(inventory);
+	return result;
+}
+
+void inventory_deinit(struct inventory *inventory)
+{
+	if (inventory->io && inventory->lock_fd >= 0)
+		inventory->io->close(inventory->io, inventory->lock_fd);
+	inventory->lock_fd = -1;
+	manifest_deinit(&inventory->manifest);
+	free(inventory->rows);
+	free(inventory->files);
+	inventory->rows = NULL;
+	inventory->files = NULL;
+	inventory->n_rows = 0;
+	inventory->n_files = 0;
+}

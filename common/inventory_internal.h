@@ -1,0 +1,19 @@
+/*
+ * inventory_internal: the parts of an inventory, for inventory*.c only.
+ */
+#ifndef GETME_COMMON_INVENTORY_INTERNAL_H
+#define GETME_COMMON_INVENTORY_INTERNAL_H
+
+#include "common/inventory.h"
+
+/* Writes the error's text; returns RESULT. */
+int inventory_fail(struct store_error *error, int result, const char *format,
+		   ...) __attribute__((format(printf, 3, 4)));
+/* "DIR: cannot read segment ID: what RESULT means, and what to do". */
+int inventory_fail_segment(const struct inventory *inventory,
+			   struct store_error *error, int result, uint32_t id);
+
+/* Makes up inventory->manifest from the segments' headers. */
+int inventory_rebuild(struct inventory *inventory, struct store_error *error);
+
+#endif
