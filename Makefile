@@ -32,9 +32,9 @@ DAEMON = config connection daemon dispatch dispatch_info dispatch_read \
 LIBRARY = answer ask batch call connect deadline handle many ops \
 	option_struct pipeline result scan session socket_path stats tickets \
 	transport
-GETMECTL = ctl_base64 ctl_batch ctl_command ctl_exit ctl_export \
-	ctl_files ctl_import ctl_json ctl_keys ctl_lines ctl_options \
-	ctl_progress ctl_record ctl_stats ctl_write
+GETMECTL = ctl_base64 ctl_batch ctl_check ctl_command ctl_exit ctl_export \
+	ctl_files ctl_finding ctl_import ctl_json ctl_keys ctl_lines \
+	ctl_options ctl_progress ctl_record ctl_repair ctl_stats ctl_write
 
 # tests/: what several tests share; then programs, one a word.
 SUPPORT = client_fixture ctl_run daemon_rig engine_rig fake_engine \
@@ -49,14 +49,15 @@ TESTS = test_bitrot test_buffer test_bytes test_check test_checksum \
 	test_client_scan test_client_session test_client_socket_path \
 	test_client_stats test_client_tickets test_client_transport \
 	test_config test_connection test_ctl_base64 test_ctl_batch \
-	test_ctl_command test_ctl_exit test_ctl_export test_ctl_files \
-	test_ctl_import test_ctl_json test_ctl_lines test_ctl_options \
-	test_ctl_progress test_ctl_record test_ctl_stats test_daemon \
-	test_digest test_dispatch test_engine test_entry test_events \
-	test_failure test_finding test_folder test_frame test_hint \
-	test_index test_intake test_inventory test_io test_lane test_latency \
-	test_listener test_lock test_log test_logging test_lookup test_loop \
-	test_manifest test_message test_message_check test_message_reply \
+	test_ctl_check test_ctl_command test_ctl_exit test_ctl_export \
+	test_ctl_files test_ctl_finding test_ctl_import test_ctl_json \
+	test_ctl_lines test_ctl_options test_ctl_progress test_ctl_record \
+	test_ctl_repair test_ctl_stats test_daemon test_digest test_dispatch \
+	test_engine test_entry test_events test_failure test_finding \
+	test_folder test_frame test_hint test_index test_intake \
+	test_inventory test_io test_lane test_latency test_listener \
+	test_lock test_log test_logging test_lookup test_loop test_manifest \
+	test_message test_message_check test_message_reply \
 	test_message_request test_method test_metrics test_monitor \
 	test_options test_output test_path test_paths test_peers \
 	test_pending test_rate test_record test_recovery test_recovery_load \
@@ -82,7 +83,7 @@ BENCH = bench_index bench_message bench_restart load
 # E2E_ALONE with nothing beside it, since it measures time), the rest helps;
 # a word without .sh is built from C.
 E2E = hostile kill_oracle manifest_version notify put_rate records \
-	test_activation.sh test_bad_input.sh test_full_disk.sh \
+	test_activation.sh test_bad_input.sh test_check_repair.sh test_full_disk.sh \
 	test_getmectl.sh test_hostile.sh test_kill.sh test_real_data.sh \
 	test_start.sh test_systemd_units.sh wire
 E2E_ALONE = test_rates.sh

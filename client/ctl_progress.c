@@ -25,17 +25,33 @@ void ctl_progress_init(struct ctl_progress *progress, const char *verb)
 	progress->drawn_ms = progress->began_ms;
 }
 
-void ctl_progress_update(struct ctl_progress *progress, uint64_t n_records)
+/* Whether the line is to be drawn, a few times a second. */
+static bool is_due(struct ctl_progress *progress)
 {
 	int64_t now;
 
 	if (!progress->is_shown)
-		return;
+		return false;
 	now = now_ms();
 	if (now - progress->drawn_ms < REDRAW_MS)
-		return;
+		return false;
 	progress->drawn_ms = now;
-	fprintf(stderr, "\r%" PRIu64 " records %s", n_records, progress->verb);
+	return true;
+}
+
+void ctl_progress_update(struct ctl_progress *progress, uint64_t n_records)
+{
+	if (is_due(progress))
+		fprintf(stderr, "\r%" PRIu64 " records %s", n_records,
+			progress->verb);
+}
+
+void ctl_progress_share(struct ctl_progress *progress, uint64_t done,
+			uint64_t total)
+{
+	if (total > 0 && is_due(progress))
+		fprintf(stderr, "\r%.0f %% %s",
+			100 * ((double)done / (double)total), progress->verb);
 }
 
 void ctl_progress_clear(struct ctl_progress *progress)

@@ -180,7 +180,7 @@ static void report_changed(const struct copying *copying,
 				       .len = found->len,
 				       .key = found->entry.key,
 				       .key_len = found->entry.key_len },
-		     "left out: the disk read it once, and then not again");
+		     "the disk read it once, and then not again");
 }
 
 static int copy_entry(const struct copying *copying,

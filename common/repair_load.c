@@ -181,8 +181,8 @@ static void report_lost(struct repair *repair)
 					       .len = lost->len,
 					       .key = lost->key,
 					       .key_len = lost->key_len },
-			     "left out: its newest value is damaged, and an "
-			     "older one would be wrong");
+			     "its newest value is damaged, and an older one "
+			     "would be wrong");
 	}
 }
 
