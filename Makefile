@@ -69,7 +69,8 @@ TESTS = test_bitrot test_buffer test_bytes test_check test_checksum \
 # tests/crash/: power cuts and injected faults.  A word that does not begin
 # with test_ is no program but shared.
 CRASH = hashset oracle simbytes simfs simfs_states simtree verify \
-	workload test_failed_sync test_faults test_powercut
+	workload test_failed_sync test_faults test_powercut \
+	test_repair_cut
 
 # tests/fuzz/: libFuzzer targets, with their seeds, if any, in seeds/NAME/.
 FUZZ = fuzz_client fuzz_connection fuzz_entry fuzz_frame fuzz_hint \
