@@ -8,14 +8,15 @@ SONAME = libgetme-client.so.0
 # them with the folders.
 
 # common/, the storage engine.
-COMMON = check check_segment checksum digest engine_decide engine_local \
+COMMON = check check_segment checksum compaction compaction_graves \
+	compaction_output compaction_pick digest engine_decide engine_local \
 	engine_log engine_read engine_stats engine_write entry events \
 	finding folder hint index index_load index_memory index_scan \
 	inventory inventory_rebuild io lock log lookup manifest path pending \
 	record recovery recovery_load recovery_tail repair repair_copy \
 	repair_load repair_quarantine retire salvage scrub segment segments \
-	store store_open tail tails units upkeep upkeep_round view \
-	whole_file
+	store store_compact store_open tail tails units upkeep upkeep_output \
+	upkeep_round view whole_file
 
 # proto/, the wire.
 PROTO = buffer frame message message_check message_decode \
@@ -38,8 +39,9 @@ GETMECTL = ctl_base64 ctl_batch ctl_check ctl_command ctl_exit ctl_export \
 
 # tests/: what several tests share; then programs, one a word.
 SUPPORT = client_fixture ctl_run daemon_rig engine_rig fake_engine \
-	fake_server fake_store hook_io message_equal msgpack_text pair_handle \
-	rest_kit segment_maker store_kit store_runs tempdir writer_model
+	fake_server fake_store hook_io message_equal msgpack_text \
+	pair_handle rest_kit segment_maker store_kit store_runs tempdir \
+	writer_model
 TESTS = test_bitrot test_buffer test_bytes test_check test_checksum \
 	test_client_answer test_client_ask test_client_batch \
 	test_client_call test_client_connect test_client_deadline \
@@ -68,9 +70,8 @@ TESTS = test_bitrot test_buffer test_bytes test_check test_checksum \
 
 # tests/crash/: power cuts and injected faults.  A word that does not begin
 # with test_ is no program but shared.
-CRASH = hashset oracle simbytes simfs simfs_states simtree verify \
-	workload test_failed_sync test_faults test_powercut \
-	test_repair_cut
+CRASH = hashset oracle simbytes simfs simfs_states simtree verify workload \
+	test_failed_sync test_faults test_powercut test_repair_cut
 
 # tests/fuzz/: libFuzzer targets, with their seeds, if any, in seeds/NAME/.
 FUZZ = fuzz_client fuzz_connection fuzz_entry fuzz_frame fuzz_hint \
@@ -84,9 +85,9 @@ BENCH = bench_index bench_message bench_restart load
 # E2E_ALONE with nothing beside it, since it measures time), the rest helps;
 # a word without .sh is built from C.
 E2E = hostile kill_oracle manifest_version notify put_rate records \
-	test_activation.sh test_bad_input.sh test_check_repair.sh test_full_disk.sh \
-	test_getmectl.sh test_hostile.sh test_kill.sh test_real_data.sh \
-	test_start.sh test_systemd_units.sh wire
+	test_activation.sh test_bad_input.sh test_check_repair.sh \
+	test_full_disk.sh test_getmectl.sh test_hostile.sh test_kill.sh \
+	test_real_data.sh test_start.sh test_systemd_units.sh wire
 E2E_ALONE = test_rates.sh
 
 # Tests that are built and run with ThreadSanitizer too.

@@ -115,6 +115,39 @@ int hint_builder_add(struct hint_builder *builder,
 	return 0;
 }
 
+int hint_builder_read(struct hint_builder *builder, struct io *io,
+		      const struct segment *segment)
+{
+	struct segment_reader reader;
+	struct segment_entry entry;
+	int result;
+
+	result = segment_reader_init(&reader, io, segment, segment->header_len,
+				     segment->len);
+	if (result < 0)
+		return result;
+	while ((result = segment_reader_next(&reader, false, &entry)) == 0) {
+		result = hint_builder_add(builder, &entry);
+		if (result < 0)
+			break;
+	}
+	segment_reader_deinit(&reader);
+	return result == SEGMENT_END ? 0 : result;
+}
+
+void hint_builder_take(struct hint_builder *builder, struct hint *hint)
+{
+	*hint = (struct hint){
+		.data = builder->data,
+		.len = builder->len,
+		.at = HINT_HEADER_LEN,
+		.n_entries = builder->n_entries,
+		.last_sequence = builder->last_sequence,
+	};
+	builder->data = NULL;
+	hint_builder_deinit(builder);
+}
+
 /* The bit of one probe. */
 static uint32_t probe(uint64_t hash, unsigned int i, uint32_t bits)
 {

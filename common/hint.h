@@ -77,23 +77,6 @@ struct hint_builder {
 	uint64_t last_sequence;
 };
 
-void hint_builder_init(struct hint_builder *builder);
-void hint_builder_deinit(struct hint_builder *builder);
-
-/* Adds one entry of the segment.  0 or -ENOMEM. */
-int hint_builder_add(struct hint_builder *builder,
-		     const struct segment_entry *entry);
-
-/*
- * Writes DIR/ID.hint by way of ID.hint.tmp: synced before it is renamed,
- * the folder is not (a lost hint is made again).  0, -ENOMEM, -errno; after a
- * failure an older hint of that name is as it was.
- */
-int hint_builder_write(struct hint_builder *builder, struct io *io,
-		       const char *dir,
-		       const uint8_t store_id[SEGMENT_STORE_ID_LEN],
-		       uint32_t segment_id, uint64_t segment_len);
-
 /* A hint in memory. */
 struct hint {
 	uint8_t *data;
@@ -106,6 +89,33 @@ struct hint {
 	const uint8_t *filter;
 	uint32_t filter_bits;
 };
+
+void hint_builder_init(struct hint_builder *builder);
+void hint_builder_deinit(struct hint_builder *builder);
+
+/* Adds one entry of the segment.  0 or -ENOMEM. */
+int hint_builder_add(struct hint_builder *builder,
+		     const struct segment_entry *entry);
+
+/*
+ * Adds all entries of a sealed segment, read front to back.  0; SEGMENT_BAD:
+ * not all of it can be told; -ENOMEM, -errno.
+ */
+int hint_builder_read(struct hint_builder *builder, struct io *io,
+		      const struct segment *segment);
+
+/* What was added, as a hint to be walked through; takes the builder's data. */
+void hint_builder_take(struct hint_builder *builder, struct hint *hint);
+
+/*
+ * Writes DIR/ID.hint by way of ID.hint.tmp: synced before it is renamed,
+ * the folder is not (a lost hint is made again).  0, -ENOMEM, -errno; after a
+ * failure an older hint of that name is as it was.
+ */
+int hint_builder_write(struct hint_builder *builder, struct io *io,
+		       const char *dir,
+		       const uint8_t store_id[SEGMENT_STORE_ID_LEN],
+		       uint32_t segment_id, uint64_t segment_len);
 
 /*
  * Reads DIR/ID.hint and checks everything: CRC, ids, length, that the

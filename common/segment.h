@@ -28,8 +28,8 @@
  *   id, fd, capacity, header_len  set once
  *   len, synced_len, first and last sequence   the thread that appends;
  *                  others only once it is sealed
- *   live_bytes, dead_bytes, tombstone_bytes, stuck_bytes, is_damaged,
- *   is_wanted      the thread that writes the index
+ *   live_bytes, dead_bytes, tombstone_bytes, stuck_*, is_damaged, is_wanted
+ *                  the thread that writes the index
  */
 #ifndef GETME_COMMON_SEGMENT_H
 #define GETME_COMMON_SEGMENT_H
@@ -72,6 +72,7 @@ struct segment {
 	uint64_t dead_bytes;	  /* tombstones are dead */
 	uint64_t tombstone_bytes; /* of the dead ones; a run may keep them */
 	uint64_t stuck_bytes;	  /* of these, what the last run had to keep */
+	uint32_t stuck_by; /* as long as there is the segment of this id */
 	uint32_t header_len;
 	bool is_damaged;       /* not all of it can be told: not compacted */
 	bool is_wanted;	       /* a full compaction has still to do it */
