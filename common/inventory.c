@@ -9,7 +9,6 @@
 #include "common/inventory_internal.h"
 #include "common/lock.h"
 #include "common/path.h"
-#include "common/tails.h"
 
 int inventory_fail(struct store_error *error, int result, const char *format,
 		   ...)
@@ -344,111 +343,6 @@ static void mark_files(struct inventory *inventory)
 	}
 }
 
-/* ---- segments that were not sealed ---- */
-
-/* Entries that were synced before those of a tail were written. */
-static uint64_t sealed_below(const struct inventory *inventory)
-{
-	uint64_t highest = 0;
-	size_t i;
-
-	if (!inventory->rebuilt)
-		return 0;
-	for (i = 0; i < inventory->n_rows; i++) {
-		const struct inventory_row *row = &inventory->rows[i];
-
-		if (row->state == INVENTORY_SEALED && row->in_order &&
-		    row->last_sequence > highest)
-			highest = row->last_sequence;
-	}
-	return highest;
-}
-
-static struct inventory_row *row_of(struct inventory *inventory, uint32_t id)
-{
-	size_t i = 0;
-
-	while (inventory->rows[i].id != id)
-		i++;
-	return &inventory->rows[i];
-}
-
-static void settle_row(struct inventory *inventory, const struct tail *tail,
-		       uint64_t *expected)
-{
-	struct inventory_row *row = row_of(inventory, tail->segment->id);
-
-	row->end = tail->end;
-	row->data_end = tail->data_end > tail->end ? tail->data_end : tail->end;
-	row->last_sequence = tail->last_sequence;
-	row->synced_end = tail->followed ? row->data_end : tail->mark;
-	if (row->synced_end < row->end)
-		row->synced_end = row->end;
-	if (row->synced_end > row->data_end)
-		row->synced_end = row->data_end;
-	if (tail->first_sequence == 0)
-		return;
-	/* Damage in it, or at its end, may be the reason. */
-	if (*expected != 0 && tail->first_sequence != *expected &&
-	    tail->n_damaged == 0)
-		findings_add(inventory->findings,
-			     (struct finding){ .kind = FINDING_SEQUENCE,
-					       .is_damage = true,
-					       .segment_id = row->id },
-			     "entries that were written before this segment's "
-			     "are missing");
-	*expected = row->synced_end > row->end ? 0 : tail->last_sequence + 1;
-}
-
-static int settle_tails(struct inventory *inventory, struct tail *tails,
-			size_t n, struct store_error *error)
-{
-	uint64_t expected =
-		inventory->rebuilt ? 0 : inventory->manifest.next_sequence;
-	uint32_t bad_id = 0;
-	size_t i;
-	int result = tails_read(tails, n, inventory->io,
-				sealed_below(inventory), &bad_id);
-
-	if (result < 0)
-		return inventory_fail_segment(inventory, error, result, bad_id);
-	for (i = 0; i < n; i++)
-		settle_row(inventory, &tails[i], &expected);
-	return 0;
-}
-
-static int read_tails(struct inventory *inventory, struct store_error *error)
-{
-	struct tail *tails = calloc(inventory->n_rows + 1, sizeof(*tails));
-	size_t n = 0;
-	size_t i;
-	int result = 0;
-
-	if (!tails)
-		return inventory_fail(error, -ENOMEM, "out of memory");
-	for (i = 0; result == 0 && i < inventory->n_rows; i++) {
-		const struct inventory_row *row = &inventory->rows[i];
-
-		if (row->state != INVENTORY_TAIL)
-			continue;
-		result = inventory_open(inventory, row, &tails[n].segment);
-		if (result < 0)
-			inventory_fail_segment(inventory, error, result,
-					       row->id);
-		else
-			n++;
-	}
-	inventory->unclean = n > 0;
-	if (result == 0)
-		result = settle_tails(inventory, tails, n, error);
-	for (i = 0; i < n; i++) {
-		segment_free(inventory->io, tails[i].segment);
-		tail_deinit(&tails[i]);
-	}
-	free(tails);
-	return result;
-}
-
 int inventory_open(struct inventory *inventory, const struct inventory_row *row,
 		   struct segment **segment)
 {
@@ -486,7 +380,7 @@ int inventory_take(struct inventory *inventory, struct io *io, const char *dir,
 	if (result == 0)
 		mark_files(inventory);
 	if (result == 0)
-		result = read_tails(inventory, error);
+		result = inventory_read_tails(inventory, error);
 	if (result != 0)
 		inventory_deinit(inventory);
 	return result;

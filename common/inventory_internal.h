@@ -1,5 +1,9 @@
 /*
  * inventory_internal: the parts of an inventory, for inventory*.c only.
+ *
+ *	inventory.c		the folder, the manifest, the segments
+ *	inventory_rebuild.c	a manifest where there is none
+ *	inventory_tails.c	the segments that were not sealed
  */
 #ifndef GETME_COMMON_INVENTORY_INTERNAL_H
 #define GETME_COMMON_INVENTORY_INTERNAL_H
@@ -15,5 +19,9 @@ int inventory_fail_segment(const struct inventory *inventory,
 
 /* Makes up inventory->manifest from the segments' headers. */
 int inventory_rebuild(struct inventory *inventory, struct store_error *error);
+
+/* Finds where the rows that were not sealed end. */
+int inventory_read_tails(struct inventory *inventory,
+			 struct store_error *error);
 
 #endif

@@ -168,7 +168,29 @@ static int seal_by_hint(struct inventory *inventory,
 	return 0;
 }
 
-/* An output was whole: it ends behind its last byte. */
+/*
+ * Where the entries of an output end: behind its last byte that is not zero,
+ * or behind the entry there, which may end in zeros.
+ */
+static int find_end(struct segment_reader *reader, uint64_t begin,
+		    uint64_t *end)
+{
+	struct segment_entry found;
+	uint64_t data_end;
+	int result = segment_reader_data_end(reader, begin, &data_end);
+
+	while (result == 0 && reader->off < data_end) {
+		result = segment_reader_next(reader, false, &found);
+		if (result == SEGMENT_BAD)
+			result = segment_reader_resync(reader);
+	}
+	if (result < 0)
+		return result;
+	*end = reader->off > data_end && result == 0 ? reader->off : data_end;
+	return 0;
+}
+
+/* An output was whole when it got its name. */
 static int seal_output(struct inventory *inventory,
 		       struct manifest_segment *row)
 {
@@ -183,8 +205,7 @@ static int seal_output(struct inventory *inventory,
 	result = segment_reader_init(&reader, inventory->io, segment,
 				     segment->header_len, segment->capacity);
 	if (result == 0) {
-		result = segment_reader_data_end(&reader, segment->header_len,
-						 &row->len);
+		result = find_end(&reader, segment->header_len, &row->len);
 		segment_reader_deinit(&reader);
 	}
 	segment_free(inventory->io, segment);

@@ -146,6 +146,20 @@ static void test_a_cleared_store_is_whole(void **state)
 	assert_int_equal(found.n, 0);
 }
 
+static void test_a_compacted_store_is_whole(void **state)
+{
+	struct store *store = kit_open(io, REST_DIR);
+
+	(void)state;
+	assert_int_equal(store_compact(store), 0);
+	kit_put(store, "after", "compaction");
+	kit_close(store);
+	look();
+	expect_whole();
+	assert_int_equal(found.n, 0);
+	assert_int_equal(found.report.n_segments, 2);
+}
+
 /* ---- what is refused ---- */
 
 static void test_a_store_in_use_is_refused(void **state)
@@ -503,6 +517,7 @@ int main(void)
 		TEST_KILLED(test_a_killed_store_is_whole_but_unclean),
 		TEST(test_an_empty_store_is_whole),
 		TEST(test_a_cleared_store_is_whole),
+		TEST(test_a_compacted_store_is_whole),
 		TEST(test_a_store_in_use_is_refused),
 		TEST(test_no_folder_and_no_store_are_refused),
 		TEST(test_a_folder_that_may_not_be_read_is_refused),

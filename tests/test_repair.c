@@ -454,15 +454,13 @@ static void lose_manifests(const char *dir)
 
 static void lose_hints(const char *dir)
 {
-	static const char *const names[] = { "0000000001.hint",
-					     "0000000003.hint",
-					     "0000000005.hint",
-					     "0000000007.hint" };
-	size_t i;
+	char name[SEGMENT_NAME_MAX];
+	uint32_t id;
 
-	for (i = 0; i < 4; i++) {
-		if (kit_exists(io, dir, names[i]))
-			kit_unlink(io, dir, names[i]);
+	for (id = 1; id < OUTPUT_ID; id++) {
+		segment_hint_name(id, name);
+		if (kit_exists(io, dir, name))
+			kit_unlink(io, dir, name);
 	}
 }
 
@@ -554,6 +552,91 @@ static void test_an_output_stands_for_what_it_replaces(void **state)
 	kit_expect(store, "alone1", NULL);
 	kit_expect(store, "a", "third a");
 	kit_close(store);
+}
+
+/* The last entry may end in zeros, and only its header tells how many. */
+static void test_an_output_that_ends_in_zeros(void **state)
+{
+	struct store *store = kit_open(io, "/zeros");
+	struct repair_options options = { .dir = "/zeros",
+					  .new_dir = REST_NEWDIR,
+					  .io = io };
+	static const char zeros[1000];
+	struct repair_report report;
+	struct store_error error;
+	struct store_value value;
+
+	(void)state;
+	kit_put(store, "a", "dead");
+	assert_int_equal(
+		store_put(store, "a", 1, zeros, sizeof(zeros), STORE_ALWAYS),
+		0);
+	assert_int_equal(store_compact(store), 0);
+	kit_close(store);
+	lose_manifests("/zeros");
+	lose_hints("/zeros");
+	assert_int_equal(repair_run(&options, &report, &error), 0);
+	assert_int_equal(report.n_copied, 1);
+	store = kit_open(io, REST_NEWDIR);
+	assert_int_equal(store_get(store, "a", 1, &value), 0);
+	assert_int_equal(value.len, sizeof(zeros));
+	assert_memory_equal(value.data, zeros, sizeof(zeros));
+	free(value.data);
+	kit_close(store);
+}
+
+/*
+ * A write that failed had its bytes in the file; its number was used again in
+ * the next segment.
+ */
+static void test_a_failed_write_stays_away_without_manifests(void **state)
+{
+	struct repair_options options = { .dir = "/failed",
+					  .new_dir = REST_NEWDIR,
+					  .io = io };
+	struct repair_report report;
+	struct store_error error;
+	struct segment *first;
+	struct segment *second;
+	struct store *store;
+
+	(void)state;
+	assert_int_equal(io->mkdir(io, "/failed"), 0);
+	first = maker_segment(io, "/failed", 1, 4096);
+	maker_put(io, first, "a", "1", 1);
+	maker_batch(io, first, 2, 2, 0);
+	second = maker_segment(io, "/failed", 3, 4096);
+	maker_put(io, second, "c", "3", 2);
+	maker_put(io, second, "d", "4", 3);
+	segment_free(io, first);
+	segment_free(io, second);
+	assert_int_equal(repair_run(&options, &report, &error), 0);
+	assert_int_equal(report.n_damaged, 1); /* the manifests */
+	assert_int_equal(report.n_quarantined, 1);
+	store = kit_open(io, REST_NEWDIR);
+	assert_int_equal(store_count(store), 3);
+	kit_expect(store, "a", "1");
+	kit_expect(store, "b0", NULL);
+	kit_expect(store, "c", "3");
+	kit_expect(store, "d", "4");
+	kit_close(store);
+}
+
+static void test_a_compacted_store_without_manifests_and_hints(void **state)
+{
+	struct store *store = kit_open(io, REST_DIR);
+
+	(void)state;
+	assert_int_equal(store_compact(store), 0);
+	kit_put(store, "alone3", "run 4");
+	kit_put(store, "alone3", "run 3");
+	kit_close(store);
+	lose_manifests(REST_DIR);
+	kit_unlink(io, REST_DIR, "0000000007.hint");
+	kit_unlink(io, REST_DIR, "0000000008.hint");
+	repair();
+	expect_done();
+	expect_all();
 }
 
 /* What a repair wrote can lose its manifests and hints, too. */
@@ -759,6 +842,9 @@ int main(void)
 		TEST_KILLED(test_a_killed_store_without_manifests),
 		TEST(test_a_segment_of_another_store_among_others),
 		TEST(test_an_output_stands_for_what_it_replaces),
+		TEST(test_an_output_that_ends_in_zeros),
+		TEST(test_a_failed_write_stays_away_without_manifests),
+		TEST(test_a_compacted_store_without_manifests_and_hints),
 		TEST(test_a_repaired_store_is_repaired_again),
 		TEST(test_any_byte_that_changes_costs_one_listed_key),
 		TEST(test_any_call_may_fail),
