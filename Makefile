@@ -63,7 +63,8 @@ TESTS = test_bitrot test_buffer test_bytes test_check test_checksum \
 	test_message_request test_method test_metrics test_monitor \
 	test_options test_output test_path test_paths test_peers \
 	test_pending test_rate test_record test_recovery test_recovery_load \
-	test_recovery_tail test_repair test_request test_results test_retire \
+	test_recovery_tail test_repair test_repair_damage \
+	test_repair_rebuild test_request test_results test_retire \
 	test_salvage test_scrub test_segment test_segments test_server \
 	test_service test_simfs test_store test_systemd test_tail test_tails \
 	test_units test_upkeep test_view test_whole_file

@@ -34,72 +34,44 @@ enum {
 	NEWER_FORMAT = 99,
 };
 
-static struct simfs *fs;
-static struct io *io;
-static struct rest_found found;
-
-static int set_up(void **state)
-{
-	(void)state;
-	fs = rest_new(false);
-	io = simfs_io(fs);
-	return 0;
-}
-
-static int set_up_killed(void **state)
-{
-	(void)state;
-	fs = rest_new(true);
-	io = simfs_io(fs);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	assert_int_equal(simfs_n_open(fs), 0);
-	assert_int_equal(simfs_n_misused(fs), 0);
-	simfs_free(fs);
-	return 0;
-}
-
 /* Checks, and that nothing at all was changed. */
 static void look(void)
 {
-	uint64_t hash = simfs_hash(fs);
+	uint64_t hash = simfs_hash(rest.fs);
 
-	rest_check(fs, REST_DIR, &found);
-	assert_true(simfs_hash(fs) == hash);
-	assert_int_equal(simfs_n_open(fs), 0);
-	assert_int_equal(found.report.n_damaged + found.report.n_notes,
-			 found.result == 0 ? found.n : 0);
+	rest_check(rest.fs, REST_DIR, &rest.found);
+	assert_true(simfs_hash(rest.fs) == hash);
+	assert_int_equal(simfs_n_open(rest.fs), 0);
+	assert_int_equal(rest.found.report.n_damaged +
+				 rest.found.report.n_notes,
+			 rest.found.result == 0 ? rest.found.n : 0);
 }
 
 #define expect_damage(kind, key) expect_damage_at(kind, key, __LINE__)
 static void expect_damage_at(enum finding_kind kind, const char *key, int line)
 {
-	if (found.result == 0 && rest_count(&found, kind, key) == 1 &&
-	    found.report.n_damaged == 1)
+	if (rest.found.result == 0 && rest_count(&rest.found, kind, key) == 1 &&
+	    rest.found.report.n_damaged == 1)
 		return;
-	rest_print(&found);
+	rest_print(&rest.found);
 	_fail(__FILE__, line);
 }
 
 #define expect_whole() expect_whole_at(__LINE__)
 static void expect_whole_at(int line)
 {
-	if (found.result == 0 && found.report.n_damaged == 0)
+	if (rest.found.result == 0 && rest.found.report.n_damaged == 0)
 		return;
-	rest_print(&found);
+	rest_print(&rest.found);
 	_fail(__FILE__, line);
 }
 
 static void expect_refused(int result, const char *text)
 {
 	look();
-	rest_print(&found);
-	assert_int_equal(found.result, result);
-	assert_non_null(strstr(found.error.text, text));
+	rest_print(&rest.found);
+	assert_int_equal(rest.found.result, result);
+	assert_non_null(strstr(rest.found.error.text, text));
 }
 
 /* ---- whole stores ---- */
@@ -109,11 +81,11 @@ static void test_a_whole_store_has_no_findings(void **state)
 	(void)state;
 	look();
 	expect_whole();
-	assert_int_equal(found.n, 0);
-	assert_int_equal(found.report.n_segments, REST_SEGMENTS);
+	assert_int_equal(rest.found.n, 0);
+	assert_int_equal(rest.found.report.n_segments, REST_SEGMENTS);
 	/* 7, 7 and 8 writes; a batch counts its members and its head */
-	assert_int_equal(found.report.n_entries, 9 + 9 + 10);
-	assert_false(found.report.unclean);
+	assert_int_equal(rest.found.report.n_entries, 9 + 9 + 10);
+	assert_false(rest.found.report.unclean);
 }
 
 static void test_a_killed_store_is_whole_but_unclean(void **state)
@@ -121,21 +93,21 @@ static void test_a_killed_store_is_whole_but_unclean(void **state)
 	(void)state;
 	look();
 	expect_whole();
-	assert_true(found.report.unclean);
+	assert_true(rest.found.report.unclean);
 }
 
 static void test_an_empty_store_is_whole(void **state)
 {
 	(void)state;
-	kit_close(kit_open(io, "/empty"));
-	rest_check(fs, "/empty", &found);
+	kit_close(kit_open(rest.io, "/empty"));
+	rest_check(rest.fs, "/empty", &rest.found);
 	expect_whole();
-	assert_int_equal(found.report.n_segments, 0);
+	assert_int_equal(rest.found.report.n_segments, 0);
 }
 
 static void test_a_cleared_store_is_whole(void **state)
 {
-	struct store *store = kit_open(io, REST_DIR);
+	struct store *store = kit_open(rest.io, REST_DIR);
 
 	(void)state;
 	assert_int_equal(store_clear(store), 0);
@@ -143,12 +115,12 @@ static void test_a_cleared_store_is_whole(void **state)
 	kit_close(store);
 	look();
 	expect_whole();
-	assert_int_equal(found.n, 0);
+	assert_int_equal(rest.found.n, 0);
 }
 
 static void test_a_compacted_store_is_whole(void **state)
 {
-	struct store *store = kit_open(io, REST_DIR);
+	struct store *store = kit_open(rest.io, REST_DIR);
 
 	(void)state;
 	assert_int_equal(store_compact(store), 0);
@@ -156,33 +128,33 @@ static void test_a_compacted_store_is_whole(void **state)
 	kit_close(store);
 	look();
 	expect_whole();
-	assert_int_equal(found.n, 0);
-	assert_int_equal(found.report.n_segments, 2);
+	assert_int_equal(rest.found.n, 0);
+	assert_int_equal(rest.found.report.n_segments, 2);
 }
 
 /* ---- what is refused ---- */
 
 static void test_a_store_in_use_is_refused(void **state)
 {
-	struct store *store = kit_open(io, REST_DIR);
+	struct store *store = kit_open(rest.io, REST_DIR);
 
 	(void)state;
-	rest_check(fs, REST_DIR, &found);
-	assert_int_equal(found.result, -EWOULDBLOCK);
-	assert_non_null(strstr(found.error.text, "in use by process"));
+	rest_check(rest.fs, REST_DIR, &rest.found);
+	assert_int_equal(rest.found.result, -EWOULDBLOCK);
+	assert_non_null(strstr(rest.found.error.text, "in use by process"));
 	kit_close(store);
 }
 
 static void test_no_folder_and_no_store_are_refused(void **state)
 {
 	(void)state;
-	rest_check(fs, "/missing", &found);
-	assert_int_equal(found.result, -ENOENT);
-	assert_int_equal(io->mkdir(io, "/bare"), 0);
-	kit_write(io, "/bare", "a file", "text", 4);
-	rest_check(fs, "/bare", &found);
-	assert_int_equal(found.result, -ENODATA);
-	assert_non_null(strstr(found.error.text, "is no store"));
+	rest_check(rest.fs, "/missing", &rest.found);
+	assert_int_equal(rest.found.result, -ENOENT);
+	assert_int_equal(rest.io->mkdir(rest.io, "/bare"), 0);
+	kit_write(rest.io, "/bare", "a file", "text", 4);
+	rest_check(rest.fs, "/bare", &rest.found);
+	assert_int_equal(rest.found.result, -ENODATA);
+	assert_non_null(strstr(rest.found.error.text, "is no store"));
 }
 
 static void test_a_folder_that_may_not_be_read_is_refused(void **state)
@@ -193,27 +165,27 @@ static void test_a_folder_that_may_not_be_read_is_refused(void **state)
 					   .error = EACCES };
 
 	(void)state;
-	simfs_set_fault(fs, &fault);
+	simfs_set_fault(rest.fs, &fault);
 	expect_refused(-EACCES, "run as the store's owner");
-	simfs_set_fault(fs, NULL);
+	simfs_set_fault(rest.fs, NULL);
 }
 
 static void test_an_unfinished_repair_is_refused(void **state)
 {
 	(void)state;
-	kit_write(io, REST_DIR, INVENTORY_UNFINISHED, "text", 4);
+	kit_write(rest.io, REST_DIR, INVENTORY_UNFINISHED, "text", 4);
 	expect_refused(-EBUSY, "a repair that was not finished");
 }
 
 static void make_newer(const char *name, size_t crc_len)
 {
 	size_t len;
-	uint8_t *data = kit_read(io, REST_DIR, name, &len);
+	uint8_t *data = kit_read(rest.io, REST_DIR, name, &len);
 
 	data[12] = NEWER_FORMAT;
 	memset(data + 8, 0, 4);
 	bytes_put32(data + 8, crc32c(0, data, crc_len ? crc_len : len));
-	kit_write(io, REST_DIR, name, data, len);
+	kit_write(rest.io, REST_DIR, name, data, len);
 	free(data);
 }
 
@@ -230,43 +202,44 @@ static void test_a_newer_format_is_refused(void **state)
 
 static void test_a_damaged_value_is_named(void **state)
 {
-	struct kit_place place = kit_find(io, REST_DIR, THIRD_ID, "a");
+	struct kit_place place = kit_find(rest.io, REST_DIR, THIRD_ID, "a");
 
 	(void)state;
-	kit_flip(io, REST_DIR, THIRD, place.value_off, 1);
+	kit_flip(rest.io, REST_DIR, THIRD, place.value_off, 1);
 	look();
 	expect_damage(FINDING_VALUE, "a");
-	assert_int_equal(found.at[0].segment_id, THIRD_ID);
-	assert_int_equal(found.at[0].off, place.off);
-	assert_int_equal(found.at[0].len, place.len);
+	assert_int_equal(rest.found.at[0].segment_id, THIRD_ID);
+	assert_int_equal(rest.found.at[0].off, place.off);
+	assert_int_equal(rest.found.at[0].len, place.len);
 }
 
 static void test_a_damaged_header_is_named_by_the_hint(void **state)
 {
-	struct kit_place place = kit_find(io, REST_DIR, SECOND_ID, "gone1");
+	struct kit_place place =
+		kit_find(rest.io, REST_DIR, SECOND_ID, "gone1");
 
 	(void)state;
-	kit_flip(io, REST_DIR, SECOND, place.off, 1);
+	kit_flip(rest.io, REST_DIR, SECOND, place.off, 1);
 	look();
 	expect_damage(FINDING_ENTRY, "gone1");
-	assert_non_null(strstr(found.at[0].text, "deletion"));
+	assert_non_null(strstr(rest.found.at[0].text, "deletion"));
 	/* without it nobody can tell */
-	kit_unlink(io, REST_DIR, HINT);
+	kit_unlink(rest.io, REST_DIR, HINT);
 	look();
 	expect_damage(FINDING_BYTES, "");
-	assert_int_equal(found.at[1].off, place.off);
-	assert_int_equal(found.at[1].len, place.len);
+	assert_int_equal(rest.found.at[1].off, place.off);
+	assert_int_equal(rest.found.at[1].len, place.len);
 }
 
 static void test_a_damaged_batch_head(void **state)
 {
-	struct kit_place place = kit_find(io, REST_DIR, SECOND_ID, NULL);
+	struct kit_place place = kit_find(rest.io, REST_DIR, SECOND_ID, NULL);
 
 	(void)state;
-	kit_flip(io, REST_DIR, SECOND, place.value_off, 1);
+	kit_flip(rest.io, REST_DIR, SECOND, place.value_off, 1);
 	look();
 	expect_damage(FINDING_VALUE, "");
-	kit_flip(io, REST_DIR, SECOND, place.off, 1);
+	kit_flip(rest.io, REST_DIR, SECOND, place.off, 1);
 	look();
 	expect_damage(FINDING_BYTES, "");
 }
@@ -274,7 +247,7 @@ static void test_a_damaged_batch_head(void **state)
 static void test_a_damaged_segment_header(void **state)
 {
 	(void)state;
-	kit_flip(io, REST_DIR, FIRST, 40, 1);
+	kit_flip(rest.io, REST_DIR, FIRST, 40, 1);
 	look();
 	expect_damage(FINDING_HEADER, NULL);
 }
@@ -282,60 +255,61 @@ static void test_a_damaged_segment_header(void **state)
 static void test_a_missing_segment_is_named_by_its_hint(void **state)
 {
 	(void)state;
-	kit_unlink(io, REST_DIR, FIRST);
+	kit_unlink(rest.io, REST_DIR, FIRST);
 	look();
-	assert_int_equal(rest_count(&found, FINDING_SEGMENT, NULL), 1);
-	assert_int_equal(rest_count(&found, FINDING_ENTRY, "alone1"), 1);
-	assert_int_equal(found.report.n_damaged, 1 + 8);
+	assert_int_equal(rest_count(&rest.found, FINDING_SEGMENT, NULL), 1);
+	assert_int_equal(rest_count(&rest.found, FINDING_ENTRY, "alone1"), 1);
+	assert_int_equal(rest.found.report.n_damaged, 1 + 8);
 }
 
 static void test_a_segment_of_another_name_is_not_taken_for_it(void **state)
 {
 	size_t len;
-	uint8_t *data = kit_read(io, REST_DIR, FIRST, &len);
+	uint8_t *data = kit_read(rest.io, REST_DIR, FIRST, &len);
 
 	(void)state;
-	kit_write(io, REST_DIR, SECOND, data, len);
+	kit_write(rest.io, REST_DIR, SECOND, data, len);
 	free(data);
 	look();
-	assert_int_equal(rest_count(&found, FINDING_SEGMENT, NULL), 1);
+	assert_int_equal(rest_count(&rest.found, FINDING_SEGMENT, NULL), 1);
 }
 
 static void test_a_segment_that_is_shorter_than_sealed(void **state)
 {
-	struct kit_place place = kit_find(io, REST_DIR, THIRD_ID, "alone3");
+	struct kit_place place =
+		kit_find(rest.io, REST_DIR, THIRD_ID, "alone3");
 
 	(void)state;
-	kit_cut(io, REST_DIR, THIRD, place.off + 8);
+	kit_cut(rest.io, REST_DIR, THIRD, place.off + 8);
 	look();
 	expect_damage(FINDING_ENTRY, "alone3");
 }
 
 static void test_bytes_behind_the_sealed_end_are_a_note(void **state)
 {
-	uint64_t end = kit_segment_end(io, REST_DIR, FIRST_ID);
+	uint64_t end = kit_segment_end(rest.io, REST_DIR, FIRST_ID);
 
 	(void)state;
-	kit_flip(io, REST_DIR, FIRST, end + 100, 1);
+	kit_flip(rest.io, REST_DIR, FIRST, end + 100, 1);
 	look();
 	expect_whole();
-	assert_int_equal(rest_count(&found, FINDING_TAIL, NULL), 1);
+	assert_int_equal(rest_count(&rest.found, FINDING_TAIL, NULL), 1);
 }
 
 static void test_damaged_hints_and_manifests(void **state)
 {
 	(void)state;
-	kit_flip(io, REST_DIR, HINT, 70, 1);
+	kit_flip(rest.io, REST_DIR, HINT, 70, 1);
 	look();
 	expect_damage(FINDING_HINT, NULL);
-	kit_unlink(io, REST_DIR, HINT);
+	kit_unlink(rest.io, REST_DIR, HINT);
 	look();
 	expect_whole();
-	assert_int_equal(rest_count(&found, FINDING_HINT, NULL), 1);
-	kit_flip(io, REST_DIR, "MANIFEST.0", 20, 1);
+	assert_int_equal(rest_count(&rest.found, FINDING_HINT, NULL), 1);
+	kit_flip(rest.io, REST_DIR, "MANIFEST.0", 20, 1);
 	look();
 	expect_damage(FINDING_MANIFEST, NULL);
-	kit_unlink(io, REST_DIR, "MANIFEST.0");
+	kit_unlink(rest.io, REST_DIR, "MANIFEST.0");
 	look();
 	expect_damage(FINDING_MANIFEST, NULL);
 }
@@ -349,12 +323,12 @@ static void test_a_hint_that_does_not_agree_with_its_segment(void **state)
 	struct segment_entry entry;
 
 	(void)state;
-	kit_manifest(io, REST_DIR, &manifest);
-	assert_int_equal(segment_open(io, REST_DIR, manifest.store_id,
+	kit_manifest(rest.io, REST_DIR, &manifest);
+	assert_int_equal(segment_open(rest.io, REST_DIR, manifest.store_id,
 				      SECOND_ID, &segment),
 			 0);
 	hint_builder_init(&builder);
-	assert_int_equal(segment_reader_init(&reader, io, segment,
+	assert_int_equal(segment_reader_init(&reader, rest.io, segment,
 					     segment->header_len,
 					     segment->capacity),
 			 0);
@@ -366,45 +340,45 @@ static void test_a_hint_that_does_not_agree_with_its_segment(void **state)
 			entry.entry.expires_at_ms++;
 		assert_int_equal(hint_builder_add(&builder, &entry), 0);
 	}
-	assert_int_equal(hint_builder_write(&builder, io, REST_DIR,
+	assert_int_equal(hint_builder_write(&builder, rest.io, REST_DIR,
 					    manifest.store_id, SECOND_ID,
 					    reader.off),
 			 0);
 	segment_reader_deinit(&reader);
 	hint_builder_deinit(&builder);
-	segment_free(io, segment);
+	segment_free(rest.io, segment);
 	manifest_deinit(&manifest);
 	look();
-	assert_int_equal(rest_count(&found, FINDING_HINT, NULL), 2);
-	assert_int_equal(found.report.n_damaged, 2);
-	assert_non_null(strstr(found.at[0].text, "2 entries"));
-	assert_non_null(strstr(found.at[1].text, "filter lacks 1"));
+	assert_int_equal(rest_count(&rest.found, FINDING_HINT, NULL), 2);
+	assert_int_equal(rest.found.report.n_damaged, 2);
+	assert_non_null(strstr(rest.found.at[0].text, "2 entries"));
+	assert_non_null(strstr(rest.found.at[1].text, "filter lacks 1"));
 }
 
 static void test_files_that_are_not_listed_are_notes(void **state)
 {
 	(void)state;
-	kit_write(io, REST_DIR, "0000000077.seg", "not listed", 10);
-	kit_write(io, REST_DIR, "0000000078.hint.tmp", "left", 4);
-	kit_unlink(io, REST_DIR, "LOCK");
+	kit_write(rest.io, REST_DIR, "0000000077.seg", "not listed", 10);
+	kit_write(rest.io, REST_DIR, "0000000078.hint.tmp", "left", 4);
+	kit_unlink(rest.io, REST_DIR, "LOCK");
 	look();
 	expect_whole();
-	assert_int_equal(rest_count(&found, FINDING_FILE, NULL), 2);
-	assert_int_equal(rest_count(&found, FINDING_LOCK, NULL), 1);
+	assert_int_equal(rest_count(&rest.found, FINDING_FILE, NULL), 2);
+	assert_int_equal(rest_count(&rest.found, FINDING_LOCK, NULL), 1);
 }
 
 static void test_without_manifests_the_segments_are_checked(void **state)
 {
-	struct kit_place place = kit_find(io, REST_DIR, THIRD_ID, "a");
+	struct kit_place place = kit_find(rest.io, REST_DIR, THIRD_ID, "a");
 
 	(void)state;
-	kit_flip(io, REST_DIR, THIRD, place.value_off, 1);
-	kit_flip(io, REST_DIR, "MANIFEST.0", 20, 1);
-	kit_unlink(io, REST_DIR, "MANIFEST.1");
+	kit_flip(rest.io, REST_DIR, THIRD, place.value_off, 1);
+	kit_flip(rest.io, REST_DIR, "MANIFEST.0", 20, 1);
+	kit_unlink(rest.io, REST_DIR, "MANIFEST.1");
 	look();
-	assert_int_equal(rest_count(&found, FINDING_MANIFEST, NULL), 1);
-	assert_int_equal(rest_count(&found, FINDING_VALUE, "a"), 1);
-	assert_int_equal(found.report.n_damaged, 2);
+	assert_int_equal(rest_count(&rest.found, FINDING_MANIFEST, NULL), 1);
+	assert_int_equal(rest_count(&rest.found, FINDING_VALUE, "a"), 1);
+	assert_int_equal(rest.found.report.n_damaged, 2);
 }
 
 static void test_a_page_that_cannot_be_read_is_damage(void **state)
@@ -415,12 +389,12 @@ static void test_a_page_that_cannot_be_read_is_damage(void **state)
 					   .error = EIO };
 
 	(void)state;
-	simfs_set_fault(fs, &fault);
+	simfs_set_fault(rest.fs, &fault);
 	look();
-	simfs_set_fault(fs, NULL);
-	assert_int_equal(found.result, 0);
-	assert_int_equal(rest_count(&found, FINDING_DISK, NULL), 1);
-	assert_true(found.report.n_damaged > 1);
+	simfs_set_fault(rest.fs, NULL);
+	assert_int_equal(rest.found.result, 0);
+	assert_int_equal(rest_count(&rest.found, FINDING_DISK, NULL), 1);
+	assert_true(rest.found.report.n_damaged > 1);
 }
 
 /* ---- not stopped cleanly ---- */
@@ -431,27 +405,27 @@ static void test_a_torn_end_is_a_note_after_a_kill(void **state)
 	struct kit_place place;
 
 	(void)state;
-	store = kit_open(io, REST_DIR);
+	store = kit_open(rest.io, REST_DIR);
 	kit_put(store, "durable", "value");
 	kit_put_soft(store, "soft", "value");
 	store_abandon(store);
-	place = kit_find(io, REST_DIR, 7, "soft");
-	kit_flip(io, REST_DIR, "0000000007.seg", place.value_off, 1);
+	place = kit_find(rest.io, REST_DIR, 7, "soft");
+	kit_flip(rest.io, REST_DIR, "0000000007.seg", place.value_off, 1);
 	look();
 	expect_whole();
-	assert_true(found.report.unclean);
-	assert_int_equal(rest_count(&found, FINDING_TAIL, NULL), 1);
+	assert_true(rest.found.report.unclean);
+	assert_int_equal(rest_count(&rest.found, FINDING_TAIL, NULL), 1);
 }
 
 static void test_damage_below_the_synced_mark_is_damage(void **state)
 {
-	struct kit_place place = kit_find(io, REST_DIR, THIRD_ID, "a");
+	struct kit_place place = kit_find(rest.io, REST_DIR, THIRD_ID, "a");
 
 	(void)state;
-	kit_flip(io, REST_DIR, THIRD, place.value_off, 1);
+	kit_flip(rest.io, REST_DIR, THIRD, place.value_off, 1);
 	look();
 	expect_damage(FINDING_VALUE, "a");
-	kit_flip(io, REST_DIR, THIRD, place.off, 1);
+	kit_flip(rest.io, REST_DIR, THIRD, place.off, 1);
 	look();
 	expect_damage(FINDING_BYTES, "");
 }
@@ -461,19 +435,15 @@ static void test_damage_below_the_synced_mark_is_damage(void **state)
 /* Whether CHECK sees that a byte of the file is another one. */
 static void expect_seen(const char *name, uint64_t at, uint8_t mask)
 {
-	struct simfs *whole = fs;
+	struct simfs *whole = rest_begin_case();
 
-	fs = simfs_clone(whole);
-	io = simfs_io(fs);
-	kit_flip(io, REST_DIR, name, at, mask);
-	rest_check(fs, REST_DIR, &found);
-	if (found.result == 0 && found.report.n_damaged == 0)
+	kit_flip(rest.io, REST_DIR, name, at, mask);
+	rest_check(rest.fs, REST_DIR, &rest.found);
+	if (rest.found.result == 0 && rest.found.report.n_damaged == 0)
 		fail_msg("%s: byte %llu, bits %02x: nothing was found", name,
 			 (unsigned long long)at, mask);
-	assert_true(found.result == 0 || *found.error.text);
-	simfs_free(fs);
-	fs = whole;
-	io = simfs_io(fs);
+	assert_true(rest.found.result == 0 || *rest.found.error.text);
+	rest_end_case(whole);
 }
 
 static void test_any_byte_that_changes_is_found(void **state)
@@ -494,9 +464,9 @@ static void test_any_byte_that_changes_is_found(void **state)
 		size_t len;
 		uint64_t at;
 
-		free(kit_read(io, REST_DIR, names[i], &len));
+		free(kit_read(rest.io, REST_DIR, names[i], &len));
 		if (i < 3)
-			len = kit_segment_end(io, REST_DIR, ids[i]);
+			len = kit_segment_end(rest.io, REST_DIR, ids[i]);
 		for (at = i % step; at < len; at += step) {
 			expect_seen(names[i], at, (uint8_t)(1u << at % 8));
 			expect_seen(names[i], at, 0xff);
@@ -506,39 +476,35 @@ static void test_any_byte_that_changes_is_found(void **state)
 	printf("# %llu changed bytes, each found\n", (unsigned long long)n);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-#define TEST_KILLED(name)                                                      \
-	cmocka_unit_test_setup_teardown(name, set_up_killed, tear_down)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_a_whole_store_has_no_findings),
-		TEST_KILLED(test_a_killed_store_is_whole_but_unclean),
-		TEST(test_an_empty_store_is_whole),
-		TEST(test_a_cleared_store_is_whole),
-		TEST(test_a_compacted_store_is_whole),
-		TEST(test_a_store_in_use_is_refused),
-		TEST(test_no_folder_and_no_store_are_refused),
-		TEST(test_a_folder_that_may_not_be_read_is_refused),
-		TEST(test_an_unfinished_repair_is_refused),
-		TEST(test_a_newer_format_is_refused),
-		TEST(test_a_damaged_value_is_named),
-		TEST(test_a_damaged_header_is_named_by_the_hint),
-		TEST(test_a_damaged_batch_head),
-		TEST(test_a_damaged_segment_header),
-		TEST(test_a_missing_segment_is_named_by_its_hint),
-		TEST(test_a_segment_of_another_name_is_not_taken_for_it),
-		TEST(test_a_segment_that_is_shorter_than_sealed),
-		TEST(test_bytes_behind_the_sealed_end_are_a_note),
-		TEST(test_damaged_hints_and_manifests),
-		TEST(test_a_hint_that_does_not_agree_with_its_segment),
-		TEST(test_files_that_are_not_listed_are_notes),
-		TEST(test_without_manifests_the_segments_are_checked),
-		TEST(test_a_page_that_cannot_be_read_is_damage),
-		TEST(test_a_torn_end_is_a_note_after_a_kill),
-		TEST_KILLED(test_damage_below_the_synced_mark_is_damage),
-		TEST(test_any_byte_that_changes_is_found),
+		REST_TEST(test_a_whole_store_has_no_findings),
+		REST_TEST_KILLED(test_a_killed_store_is_whole_but_unclean),
+		REST_TEST(test_an_empty_store_is_whole),
+		REST_TEST(test_a_cleared_store_is_whole),
+		REST_TEST(test_a_compacted_store_is_whole),
+		REST_TEST(test_a_store_in_use_is_refused),
+		REST_TEST(test_no_folder_and_no_store_are_refused),
+		REST_TEST(test_a_folder_that_may_not_be_read_is_refused),
+		REST_TEST(test_an_unfinished_repair_is_refused),
+		REST_TEST(test_a_newer_format_is_refused),
+		REST_TEST(test_a_damaged_value_is_named),
+		REST_TEST(test_a_damaged_header_is_named_by_the_hint),
+		REST_TEST(test_a_damaged_batch_head),
+		REST_TEST(test_a_damaged_segment_header),
+		REST_TEST(test_a_missing_segment_is_named_by_its_hint),
+		REST_TEST(test_a_segment_of_another_name_is_not_taken_for_it),
+		REST_TEST(test_a_segment_that_is_shorter_than_sealed),
+		REST_TEST(test_bytes_behind_the_sealed_end_are_a_note),
+		REST_TEST(test_damaged_hints_and_manifests),
+		REST_TEST(test_a_hint_that_does_not_agree_with_its_segment),
+		REST_TEST(test_files_that_are_not_listed_are_notes),
+		REST_TEST(test_without_manifests_the_segments_are_checked),
+		REST_TEST(test_a_page_that_cannot_be_read_is_damage),
+		REST_TEST(test_a_torn_end_is_a_note_after_a_kill),
+		REST_TEST_KILLED(test_damage_below_the_synced_mark_is_damage),
+		REST_TEST(test_any_byte_that_changes_is_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "common/digest.h"
+#include "common/inventory.h"
 #include "tests/support/store_kit.h"
 
 const struct rest_pair rest_newest[] = {
@@ -187,4 +188,119 @@ uint64_t rest_hash(struct simfs *fs)
 		free(lock);
 	}
 	return hash + kit_count(io, REST_DIR, "", "");
+}
+
+/* ---- for a test that has one such store ---- */
+
+struct rest rest;
+
+static int begin(bool killed)
+{
+	rest.fs = rest_new(killed);
+	rest.io = simfs_io(rest.fs);
+	return 0;
+}
+
+int rest_set_up(void **state)
+{
+	(void)state;
+	return begin(false);
+}
+
+int rest_set_up_killed(void **state)
+{
+	(void)state;
+	return begin(true);
+}
+
+int rest_tear_down(void **state)
+{
+	(void)state;
+	assert_int_equal(simfs_n_open(rest.fs), 0);
+	assert_int_equal(simfs_n_misused(rest.fs), 0);
+	simfs_free(rest.fs);
+	return 0;
+}
+
+struct simfs *rest_begin_case(void)
+{
+	struct simfs *before = rest.fs;
+
+	rest.fs = simfs_clone(before);
+	rest.io = simfs_io(rest.fs);
+	return before;
+}
+
+void rest_end_case(struct simfs *before)
+{
+	assert_int_equal(simfs_n_open(rest.fs), 0);
+	simfs_free(rest.fs);
+	rest.fs = before;
+	rest.io = simfs_io(before);
+}
+
+void rest_repair_it(void)
+{
+	uint64_t hash = rest_hash(rest.fs);
+
+	rest_repair(rest.fs, &rest.found);
+	assert_true(rest_hash(rest.fs) == hash);
+	assert_int_equal(simfs_n_open(rest.fs), 0);
+	if (rest.found.result != 0) {
+		assert_true(rest.found.result < 0);
+		assert_true(*rest.found.error.text);
+	}
+}
+
+void rest_expect_done(void)
+{
+	struct rest_found again;
+
+	if (rest.found.result != 0)
+		rest_print(&rest.found);
+	assert_int_equal(rest.found.result, 0);
+	assert_false(kit_exists(rest.io, REST_NEWDIR, INVENTORY_UNFINISHED));
+	rest_check(rest.fs, REST_NEWDIR, &again);
+	if (again.n > 0)
+		rest_print(&again);
+	assert_int_equal(again.result, 0);
+	assert_int_equal(again.n, 0);
+}
+
+static bool is_among(const char *key, const char *const *list)
+{
+	while (*list && strcmp(*list, key) != 0)
+		list++;
+	return *list != NULL;
+}
+
+void rest_expect_all_but(const char *const *lost)
+{
+	struct store *store = kit_open(rest.io, REST_NEWDIR);
+	size_t n = 0;
+	size_t i;
+
+	for (i = 0; i < rest_n_newest; i++) {
+		const char *key = rest_newest[i].key;
+		const char *value =
+			is_among(key, lost) ? NULL : rest_newest[i].value;
+
+		kit_expect(store, key, value);
+		n += value != NULL;
+	}
+	assert_int_equal(store_count(store), n);
+	kit_close(store);
+}
+
+void rest_expect_all(void)
+{
+	static const char *const none[] = { NULL };
+
+	rest_expect_all_but(none);
+}
+
+void rest_lose_manifests(const char *dir)
+{
+	kit_flip(rest.io, dir, "MANIFEST.0", 33, 4);
+	kit_unlink(rest.io, dir, "MANIFEST.1");
 }
