@@ -128,7 +128,7 @@ static enum compaction_reason find_reason(const struct candidates *all)
 
 	if (all->wanted)
 		return COMPACTION_WANTED;
-	if (all->all_dead)
+	if (all->all_dead && policy->dead_percent)
 		return COMPACTION_ALL_DEAD;
 	if (all->gain == 0 && all->n_small < 2)
 		return COMPACTION_NO_REASON;

@@ -34,6 +34,7 @@ static void set_up(struct store *store, const struct compaction_pick *pick)
 		.pace_ctx = pace_ctx,
 	};
 	run->reason = pick->reason;
+	run->in_table = false;
 	run->input_bytes = pick->input_bytes;
 	retire_hold(&store->retire, &run->hold);
 }
@@ -78,6 +79,7 @@ int store_compact_copied(struct store *store)
 	result = segments_add(store->segments, output);
 	if (result < 0)
 		return result;
+	store->run.in_table = true;
 	store->dead_bytes += output->dead_bytes;
 	return 0;
 }
@@ -146,8 +148,12 @@ static void drop_output(struct store *store)
 
 	if (!output)
 		return;
-	if (segments_get(store->segments, output->id) == output) {
+	if (store->run.in_table) {
+		/* A clear may have retired it. */
+		if (segments_get(store->segments, output->id) != output)
+			return;
 		segments_remove(store->segments, output);
+		store->live_bytes -= output->live_bytes;
 		store->dead_bytes -= output->dead_bytes;
 	}
 	retire_segment(&store->retire, output);

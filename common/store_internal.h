@@ -34,6 +34,7 @@ struct store_run {
 	struct compaction work; /* n_inputs 0: no run */
 	struct hold hold;
 	enum compaction_reason reason;
+	bool in_table; /* the output was put there */
 	uint64_t input_bytes;
 	uint64_t n_runs;
 	uint64_t n_failed;
