@@ -40,7 +40,7 @@ GETMECTL = ctl_base64 ctl_batch ctl_check ctl_command ctl_exit ctl_export \
 
 # tests/: what several tests share; then programs, one a word.
 SUPPORT = client_fixture ctl_run daemon_rig engine_rig fake_engine \
-	fake_server fake_store hook_io message_equal msgpack_text \
+	fake_server fake_store golden hook_io message_equal msgpack_text \
 	pair_handle rest_kit segment_maker store_kit store_runs tempdir \
 	writer_model
 TESTS = test_bitrot test_buffer test_bytes test_check test_checksum \
@@ -57,7 +57,7 @@ TESTS = test_bitrot test_buffer test_bytes test_check test_checksum \
 	test_ctl_lines test_ctl_options test_ctl_progress test_ctl_record \
 	test_ctl_repair test_ctl_stats test_daemon test_digest test_dispatch \
 	test_engine test_entry test_events test_failure test_finding \
-	test_folder test_frame test_hint test_index test_intake \
+	test_folder test_frame test_golden test_hint test_index test_intake \
 	test_inventory test_io test_lane test_latency test_listener \
 	test_lock test_log test_logging test_lookup test_loop test_manifest \
 	test_message test_message_check test_message_reply \
@@ -74,6 +74,9 @@ TESTS = test_bitrot test_buffer test_bytes test_check test_checksum \
 # with test_ is no program but shared.
 CRASH = hashset oracle simbytes simfs simfs_states simtree verify workload \
 	test_failed_sync test_faults test_powercut test_repair_cut
+
+# tests/golden/: what makes golden stores; built, and run by hand.
+GOLDEN = make_golden
 
 # tests/fuzz/: libFuzzer targets, with their seeds, if any, in seeds/NAME/.
 FUZZ = fuzz_client fuzz_connection fuzz_entry fuzz_frame fuzz_hint \
@@ -110,6 +113,7 @@ C_SOURCES = $(COMMON:%=common/%.c) $(PROTO:%=proto/%.c) \
 	$(SUPPORT:%=tests/support/%.c) tests/support/example.c \
 	$(TESTS:%=tests/%.c) \
 	$(CRASH:%=tests/crash/%.c) $(FUZZ:%=tests/fuzz/%.c) \
+	$(GOLDEN:%=tests/golden/%.c) \
 	$(BENCH:%=tests/bench/%.c) $(E2E_C:%=tests/e2e/%.c)
 E2E_C = $(filter-out %.sh,$(E2E) $(E2E_ALONE))
 E2E_SH = $(filter %.sh,$(E2E) $(E2E_ALONE))
@@ -208,6 +212,7 @@ SHARED = $(B)/libgetme-client.so.$(VERSION)
 
 TEST_PROGRAMS = $(addprefix $(B)/tests/,$(TESTS) \
 	$(addprefix crash/,$(filter test_%,$(CRASH))) \
+	$(addprefix golden/,$(GOLDEN)) \
 	$(addprefix bench/,$(BENCH)) $(addprefix e2e/,$(E2E_C)))
 
 .PHONY: all tests
