@@ -80,7 +80,7 @@ GOLDEN = make_golden
 
 # tests/fuzz/: libFuzzer targets, with their seeds, if any, in seeds/NAME/.
 FUZZ = fuzz_client fuzz_connection fuzz_entry fuzz_frame fuzz_hint \
-	fuzz_manifest fuzz_message_reply fuzz_record fuzz_segment
+	fuzz_manifest fuzz_message_reply fuzz_record fuzz_rest fuzz_segment
 
 # tests/bench/: one module each, bench_MODULE; `make microbench` runs them.
 # What is named otherwise helps the scripts there.

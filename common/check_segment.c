@@ -285,6 +285,9 @@ static int scrub_segment(struct check *check, struct segment *segment,
 	};
 	int result = scrub_run(&scrub);
 
+	/* Nothing at all is left of it. */
+	if (result == 0 && !segment && !hint)
+		return meet_lost(check, 0, check->row->end, NULL);
 	if (result < 0 || !segment)
 		return result;
 	if (check->batch.left > 0)

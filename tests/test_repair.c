@@ -293,6 +293,19 @@ static void test_a_missing_segment(void **state)
 	rest_expect_lost("b", "alone2");
 }
 
+static void test_a_missing_segment_whose_hint_is_missing_too(void **state)
+{
+	(void)state;
+	kit_unlink(rest.io, REST_DIR, SECOND);
+	kit_unlink(rest.io, REST_DIR, "0000000003.hint");
+	rest_repair_it();
+	rest_expect_done();
+	/* what is older may be back, and that is told */
+	assert_int_equal(rest.found.repaired.n_lost, 0);
+	assert_int_equal(rest.found.repaired.n_unknown, 1);
+	assert_int_equal(rest_count(&rest.found, FINDING_BYTES, ""), 1);
+}
+
 static void test_another_store_s_segment_goes_to_quarantine(void **state)
 {
 	struct segment *segment = maker_segment(rest.io, "/", 1, 4096);
@@ -369,6 +382,7 @@ int main(void)
 		REST_TEST(test_a_damaged_deletion_that_the_hint_names),
 		REST_TEST(test_a_damaged_header_that_nothing_names_is_told),
 		REST_TEST(test_a_missing_segment),
+		REST_TEST(test_a_missing_segment_whose_hint_is_missing_too),
 		REST_TEST(test_another_store_s_segment_goes_to_quarantine),
 		REST_TEST(test_unlisted_files_go_to_quarantine),
 		REST_TEST(test_a_torn_end_goes_to_quarantine),
