@@ -307,17 +307,19 @@ struct io;
 
 /* When dead bytes are given back by themselves; zeros are the defaults. */
 struct engine_compaction {
-	unsigned dead_percent;	  /* of all bytes; 0: 25; 100: never */
-	uint64_t dead_bytes;	  /* so many are enough too; 0: no such */
-	unsigned small_segments;  /* merged when there are so many; 0: 8 */
-	uint64_t disk_bytes;	  /* over it any gain will do; 0: no such */
-	uint64_t bytes_a_second;  /* read and written; 0: no limit */
+	uint64_t dead_percent;	 /* of all bytes; 0: 18; 100: never */
+	uint64_t dead_bytes;	 /* so many are enough too; 0: no such */
+	uint64_t small_segments; /* merged when there are so many; 0: 8 */
+	uint64_t disk_bytes;	 /* over it any gain will do; 0: no such */
+	uint64_t bytes_a_second; /* read and written; 0: no limit */
 	/*
-	 * Local hours of the day, 0 to 24, between which it may begin by
-	 * itself; equal: always.  A full disk does not wait.
+	 * Hours of the local day, 0 to 24, between which it may begin by
+	 * itself; equal: always.  A disk over its limit does not wait.
 	 */
-	unsigned hour_from;
-	unsigned hour_to;
+	struct engine_hours {
+		uint64_t from;
+		uint64_t to;
+	} hours;
 };
 
 struct engine_local_options {

@@ -26,20 +26,27 @@ enum {
 /* Whether it is one of the hours in which a run may begin by itself. */
 static bool is_time(const struct local *local)
 {
-	const struct engine_compaction *options = &local->compact.options;
+	const struct engine_hours *hours = &local->compact.options.hours;
 	struct io *io = local->store->io;
 	time_t now = (time_t)(io->clock_ms(io) / 1000);
-	unsigned hour;
+	uint64_t hour;
 	struct tm tm;
 
-	if (options->hour_from == options->hour_to)
+	if (hours->from == hours->to)
 		return true;
 	if (!localtime_r(&now, &tm))
 		return true;
-	hour = (unsigned)tm.tm_hour;
-	if (options->hour_from < options->hour_to)
-		return hour >= options->hour_from && hour < options->hour_to;
-	return hour >= options->hour_from || hour < options->hour_to;
+	hour = (uint64_t)tm.tm_hour;
+	if (hours->from < hours->to)
+		return hour >= hours->from && hour < hours->to;
+	return hour >= hours->from || hour < hours->to;
+}
+
+uint64_t local_compact_percent(const struct local *local)
+{
+	uint64_t percent = local->compact.options.dead_percent;
+
+	return percent ? percent : COMPACTION_DEAD_PERCENT;
 }
 
 static struct compaction_policy make_policy(const struct local *local)
@@ -51,13 +58,12 @@ static struct compaction_policy make_policy(const struct local *local)
 
 	if (!is_time(local))
 		return policy;
-	policy.dead_percent = options->dead_percent ? options->dead_percent
-						    : COMPACTION_DEAD_PERCENT;
+	policy.dead_percent = (unsigned)local_compact_percent(local);
 	if (policy.dead_percent >= NEVER_PERCENT)
 		policy.dead_percent = 0;
 	policy.dead_bytes = options->dead_bytes;
 	policy.small_segments = options->small_segments
-					? options->small_segments
+					? (unsigned)options->small_segments
 					: COMPACTION_SMALL_SEGMENTS;
 	return policy;
 }
@@ -283,7 +289,7 @@ int local_compact_timeout_ms(const struct local *local)
 		return -1;
 	if (compact->waiting.first || compact->look_again)
 		return ms_until(compact->look_ms);
-	return compact->options.hour_from == compact->options.hour_to
+	return compact->options.hours.from == compact->options.hours.to
 		       ? -1
 		       : HOURS_MS;
 }

@@ -41,8 +41,8 @@ struct write {
 	uint64_t ticket;     /* order of submission to the log */
 	struct index *index; /* of a clear: the empty one */
 	struct pending_node *nodes;
-	uint8_t *value; /* made by incr and touch; owned */
-	bool guessed;	/* existed was told from writes that were pending */
+	uint8_t *value;	  /* made by incr and touch; owned */
+	bool guessed;	  /* existed was told from writes that were pending */
 	bool is_run_sync; /* the sync of a compaction: no request */
 };
 
@@ -98,13 +98,13 @@ struct engine_worker {
 /* Where a run is; the loop's. */
 enum compact_phase {
 	COMPACT_IDLE,
-	COMPACT_COPYING,      /* the worker */
-	COMPACT_MOVING,	      /* the loop, a slice a turn */
-	COMPACT_SYNCING,      /* the log */
-	COMPACT_INSTALLING,   /* the worker */
-	COMPACT_RETRYING,     /* the manifest failed: again, at retry_ms */
-	COMPACT_AWAIT_CLEAR,  /* its manifest is written, its end not told */
-	COMPACT_STUCK,	      /* read-only: until the store is opened again */
+	COMPACT_COPYING,     /* the worker */
+	COMPACT_MOVING,	     /* the loop, a slice a turn */
+	COMPACT_SYNCING,     /* the log */
+	COMPACT_INSTALLING,  /* the worker */
+	COMPACT_RETRYING,    /* the manifest failed: again, at retry_ms */
+	COMPACT_AWAIT_CLEAR, /* its manifest is written, its end not told */
+	COMPACT_STUCK,	     /* read-only: until the store is opened again */
 };
 
 /* What may be written while compaction is behind; the loop's. */
@@ -122,9 +122,9 @@ struct engine_compact {
 	struct engine_compaction options;
 	enum compact_phase phase;
 	struct request_list waiting; /* full compactions */
-	uint64_t look_ms;  /* not before is looked for a reason */
-	uint64_t retry_ms; /* COMPACT_RETRYING */
-	bool look_again;   /* a turn came too early for that */
+	uint64_t look_ms;	     /* not before is looked for a reason */
+	uint64_t retry_ms;	     /* COMPACT_RETRYING */
+	bool look_again;	     /* a turn came too early for that */
 };
 
 /* Values of get_many and scan, until done returns. */
@@ -247,6 +247,9 @@ void local_compact_stop(struct local *local);
 void local_compact_turn(struct local *local);
 /* Milliseconds until it wants a turn; -1: none. */
 int local_compact_timeout_ms(const struct local *local);
+
+/* The share of dead bytes at which runs begin. */
+uint64_t local_compact_percent(const struct local *local);
 
 /* The segment that was active is sealed: a full compaction begins. */
 void local_compact_rolled(struct local *local, struct engine_request *request);

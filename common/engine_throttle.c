@@ -8,8 +8,8 @@
  */
 enum {
 	/* dead bytes over the share at which runs begin, percent of all */
-	SOFT_PERCENT = 4,
-	HARD_PERCENT = 8,
+	SOFT_PERCENT = 2,
+	HARD_PERCENT = 4,
 	/* of a store smaller than so many segments disk use is no concern */
 	SEGMENTS_MIN = 4,
 	/* bytes a ms that are let through in any case */
@@ -20,16 +20,14 @@ enum {
 	MEAN_OF = 4,
 };
 
-static bool is_over(const struct local *local, unsigned percent)
+static bool is_over(const struct local *local, uint64_t percent)
 {
 	const struct store *store = local->store;
 	uint64_t all = store->live_bytes + store->dead_bytes;
 
 	if (all < SEGMENTS_MIN * upkeep_segment_size(store->upkeep))
 		return false;
-	percent += local->compact.options.dead_percent
-			   ? local->compact.options.dead_percent
-			   : COMPACTION_DEAD_PERCENT;
+	percent += local_compact_percent(local);
 	return percent < 100 && store->dead_bytes > all / 100 * percent;
 }
 

@@ -63,6 +63,7 @@ struct store {
 	/* found at open */
 	struct store_stats opened;
 	/* kept up to date by the index's thread */
+	uint64_t visible_sequence; /* of the log: the index has all up to it */
 	uint64_t live_bytes;
 	uint64_t dead_bytes;
 	uint64_t corrupt_reads;
