@@ -68,26 +68,27 @@ test_whole() {
 }
 
 test_damaged() {
-	local segment=$store/0000000001.seg
+	local segment
 
+	segment=$(grep -la 'value two' "$store"/*.seg)
 	flip "$segment" "$(offset 'value two' "$segment")"
 	snapshot "$store" >before
 	try "$ctl" check "$store"
 	judge 'check of a damaged value' 5 \
-		'damaged: segment 1, *"key":"old": the value is damaged
+		'damaged: segment *"key":"old": the value is damaged
 *1 damaged (*' '*getmectl repair*'
 	try "$ctl" --json check "$store"
 	judge 'check --json' 5 \
-		'{"finding":"value","damage":true,"segment":1,*"key":"old"*
+		'{"finding":"value","damage":true,"segment":*"key":"old"*
 {"summary":"check",*"damaged":1,*}' '*getmectl repair*'
 	try "$ctl" repair "$store" "$new"
 	judge 'repair' 0 \
-		'*left out: segment 1, *"key":"old"*
+		'*left out: segment *"key":"old"*
 *is a whole store now: 4 keys, *1 keys left out, 1 files in quarantine' ''
 	snapshot "$store" >after
 	check 'repair leaves the damaged store as it is' cmp -s before after
 	check 'the damaged entry is in quarantine' \
-		grep -qa 'alue two' "$new"/quarantine/0000000001.seg.from-*
+		grep -qa 'alue two' "$new"/quarantine/*.seg.from-*
 	try "$ctl" check "$new"
 	judge 'check of what repair made' 0 '*: whole' ''
 	try "$ctl" repair "$store" "$new"
