@@ -13,11 +13,11 @@ COMMON = check check_segment checksum compaction compaction_graves \
 	engine_decide engine_local engine_log engine_read engine_stats \
 	engine_throttle engine_worker engine_write entry events finding \
 	folder hint index index_load index_memory index_scan inventory \
-	inventory_rebuild inventory_tails io lock log lookup manifest path \
-	pending record recovery recovery_load recovery_tail repair \
-	repair_copy repair_load repair_quarantine retire salvage scrub \
-	segment segments store store_compact store_open tail tails units \
-	upkeep upkeep_output upkeep_round view whole_file
+	inventory_folder inventory_rebuild inventory_tails io lock log \
+	lookup manifest path pending record recovery recovery_load \
+	recovery_tail repair repair_copy repair_load repair_quarantine \
+	retire salvage scrub segment segments store store_compact store_open \
+	tail tails units upkeep upkeep_output upkeep_round view whole_file
 
 # proto/, the wire.
 PROTO = buffer frame message message_check message_decode \
