@@ -77,6 +77,9 @@ static int take_once(struct io *io, const char *path,
 		return fd;
 	result = io->lock(io, fd);
 	read_report(io, fd, report);
+	/* Who only reads a store at rest does not write its name here. */
+	if (result == -EWOULDBLOCK && report->closed)
+		report->holder = 0;
 	if (result == 0) {
 		result = is_orphan(io, fd);
 		if (result > 0)

@@ -29,8 +29,8 @@ struct lock_report {
 
 /*
  * Takes the lock of DIR.  A descriptor (closing it frees the lock),
- * -EWOULDBLOCK (REPORT names the holder), -errno.  REPORT tells of the run
- * before.
+ * -EWOULDBLOCK (REPORT names the holder, if it wrote its name), -errno.
+ * REPORT tells of the run before.
  */
 int lock_take(struct io *io, const char *dir, struct lock_report *report);
 

@@ -123,6 +123,8 @@ static void test_it_keeps_others_out(void **state)
 	take();
 	assert_int_equal(kit_try_open(io, REST_DIR, &store, &error),
 			 -EWOULDBLOCK);
+	/* LOCK names who had it last, and that is another one */
+	assert_non_null(strstr(error.text, "in use by another process"));
 }
 
 static void test_a_made_up_manifest_takes_the_ends_from_the_hints(void **state)
