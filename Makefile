@@ -43,8 +43,8 @@ SUPPORT = client_fixture ctl_run daemon_rig engine_rig fake_engine \
 	fake_server fake_store golden hook_io message_equal msgpack_text \
 	pair_handle rest_kit segment_maker store_kit store_runs tempdir \
 	writer_model
-TESTS = test_bitrot test_buffer test_bytes test_check test_checksum \
-	test_client_answer test_client_ask test_client_batch \
+TESTS = test_bitrot test_buffer test_bytes test_check test_check_rules \
+	test_checksum test_client_answer test_client_ask test_client_batch \
 	test_client_call test_client_connect test_client_deadline \
 	test_client_fork test_client_handle test_client_loss \
 	test_client_many test_client_memory test_client_ops \

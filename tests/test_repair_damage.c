@@ -282,6 +282,74 @@ static void test_any_call_may_fail(void **state)
 	printf("# %u repairs with a fault\n", n);
 }
 
+/* ---- a disk that changes its mind ---- */
+
+struct flip_at {
+	enum simfs_call call;
+	uint64_t nth; /* such call from now on */
+	const char *dir;
+	const char *name;
+	uint64_t off;
+};
+
+static void flip_later(void *ctx, struct simfs *at, enum simfs_call call,
+		       bool changed)
+{
+	struct flip_at *flip_at = ctx;
+
+	(void)changed;
+	if (call != flip_at->call || --flip_at->nth > 0)
+		return;
+	simfs_set_hook(at, NULL, NULL);
+	kit_flip(simfs_io(at), flip_at->dir, flip_at->name, flip_at->off, 1);
+}
+
+static void test_a_value_that_reads_once_and_then_not_again(void **state)
+{
+	struct kit_place place = kit_find(rest.io, REST_DIR, THIRD_ID, "a");
+	/* when all was checked, and the copying begins */
+	struct flip_at later = { SIMFS_ALLOCATE, 1, REST_DIR, THIRD,
+				 place.value_off };
+	const char *lost[] = { "a", NULL };
+
+	(void)state;
+	simfs_set_hook(rest.fs, flip_later, &later);
+	rest_repair(rest.fs, &rest.found);
+	rest_expect_done();
+	assert_int_equal(rest_count(&rest.found, FINDING_LOST, "a"), 1);
+	assert_int_equal(rest.found.repaired.n_damaged, 1);
+	rest_expect_all_but(lost);
+}
+
+static void test_a_header_that_reads_once_and_then_not_again(void **state)
+{
+	struct kit_place place =
+		kit_find(rest.io, REST_DIR, FIRST_ID, "alone1");
+	struct flip_at later = { SIMFS_ALLOCATE, 1, REST_DIR, FIRST,
+				 place.off };
+	const char *lost[] = { "alone1", NULL };
+
+	(void)state;
+	simfs_set_hook(rest.fs, flip_later, &later);
+	rest_repair(rest.fs, &rest.found);
+	rest_expect_all_but(lost);
+}
+
+/* The new disk is bad: what it was given does not come back. */
+static void test_a_new_store_that_does_not_read_back(void **state)
+{
+	struct flip_at later = { SIMFS_UNLINK, 1, REST_NEWDIR, "0000000007.seg",
+				 100 };
+
+	(void)state;
+	/* those of older .tmp files of hint and manifests come before */
+	later.nth = 4;
+	simfs_set_hook(rest.fs, flip_later, &later);
+	rest_repair_it();
+	assert_int_equal(rest.found.result, -EUCLEAN);
+	assert_non_null(strstr(rest.found.error.text, "does not read back"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -290,6 +358,9 @@ int main(void)
 		REST_TEST(test_other_files_that_are_cut_off_or_added_to),
 		REST_TEST(test_a_file_that_is_gone),
 		REST_TEST(test_any_call_may_fail),
+		REST_TEST(test_a_value_that_reads_once_and_then_not_again),
+		REST_TEST(test_a_header_that_reads_once_and_then_not_again),
+		REST_TEST(test_a_new_store_that_does_not_read_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -155,6 +155,17 @@ size_t rest_count(const struct rest_found *found, enum finding_kind kind,
 	return n;
 }
 
+const struct finding *rest_first(const struct rest_found *found,
+				 enum finding_kind kind)
+{
+	size_t i = 0;
+
+	while (i < found->n && found->at[i].kind != kind)
+		i++;
+	assert_true(i < found->n);
+	return &found->at[i];
+}
+
 void rest_print(const struct rest_found *found)
 {
 	size_t i;

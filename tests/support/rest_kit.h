@@ -101,6 +101,10 @@ void rest_lose_manifests(const char *dir);
 size_t rest_count(const struct rest_found *found, enum finding_kind kind,
 		  const char *key);
 
+/* The first of that kind; there is one. */
+const struct finding *rest_first(const struct rest_found *found,
+				 enum finding_kind kind);
+
 void rest_print(const struct rest_found *found);
 
 /* A hash of all files in REST_DIR, LOCK included, and of their number. */
