@@ -28,7 +28,7 @@
 #include "common/segment.h"
 #include "common/store.h"
 
-/* In a folder that repair has not finished; its text says what to do. */
+/* In a folder without manifest: a repair has not finished it. */
 #define INVENTORY_UNFINISHED "UNFINISHED"
 
 enum inventory_state {

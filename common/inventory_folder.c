@@ -87,7 +87,8 @@ int inventory_list(struct inventory *inventory, struct store_error *error)
 
 	if (result < 0)
 		return fail_folder(dir, result, error);
-	if (names.is_unfinished)
+	/* The manifest comes last: with one it is only the file that is left. */
+	if (names.is_unfinished && !names.has_manifest)
 		return inventory_fail(
 			error, -EBUSY,
 			"%s is what a repair that was not finished left: "
@@ -108,6 +109,12 @@ int inventory_list(struct inventory *inventory, struct store_error *error)
 			     "%zu unfinished files, which the next start "
 			     "removes",
 			     names.n_tmp);
+	if (names.is_unfinished)
+		findings_add(inventory->findings,
+			     (struct finding){ .kind = FINDING_FILE },
+			     "the file " INVENTORY_UNFINISHED
+			     " of a repair is left, which had finished: "
+			     "remove it");
 	if (!names.has_lock)
 		findings_add(inventory->findings,
 			     (struct finding){ .kind = FINDING_LOCK },

@@ -174,7 +174,18 @@ static void test_an_unfinished_repair_is_refused(void **state)
 {
 	(void)state;
 	kit_write(rest.io, REST_DIR, INVENTORY_UNFINISHED, "text", 4);
+	kit_unlink(rest.io, REST_DIR, "MANIFEST.0");
+	kit_unlink(rest.io, REST_DIR, "MANIFEST.1");
 	expect_refused(-EBUSY, "a repair that was not finished");
+}
+
+static void test_the_mark_of_a_repair_that_had_finished_is_a_note(void **state)
+{
+	(void)state;
+	kit_write(rest.io, REST_DIR, INVENTORY_UNFINISHED, "text", 4);
+	look();
+	expect_whole();
+	assert_int_equal(rest_count(&rest.found, FINDING_FILE, NULL), 1);
 }
 
 static void make_newer(const char *name, size_t crc_len)
@@ -488,6 +499,8 @@ int main(void)
 		REST_TEST(test_no_folder_and_no_store_are_refused),
 		REST_TEST(test_a_folder_that_may_not_be_read_is_refused),
 		REST_TEST(test_an_unfinished_repair_is_refused),
+		REST_TEST(
+			test_the_mark_of_a_repair_that_had_finished_is_a_note),
 		REST_TEST(test_a_newer_format_is_refused),
 		REST_TEST(test_a_damaged_value_is_named),
 		REST_TEST(test_a_damaged_header_is_named_by_the_hint),

@@ -200,6 +200,8 @@ static void test_what_was_not_finished_is_no_source(void **state)
 {
 	(void)state;
 	kit_write(rest.io, REST_DIR, INVENTORY_UNFINISHED, "text", 4);
+	kit_unlink(rest.io, REST_DIR, "MANIFEST.0");
+	kit_unlink(rest.io, REST_DIR, "MANIFEST.1");
 	expect_refused(-EBUSY, "not finished");
 }
 
