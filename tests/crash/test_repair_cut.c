@@ -103,6 +103,7 @@ static unsigned count_wrong(const struct run *run, struct store *store)
 static void look_at_new(struct run *run, struct simfs *state, const char *what)
 {
 	struct store_error error;
+	struct rest_found found;
 	struct store *store;
 	unsigned n_wrong;
 	int result;
@@ -110,6 +111,12 @@ static void look_at_new(struct run *run, struct simfs *state, const char *what)
 	if (!run->is_done && is_bare(state)) {
 		run->n_begun++;
 		return;
+	}
+	if (has_manifest(state)) {
+		rest_check(state, REST_NEWDIR, &found);
+		if (found.result != 0 || found.report.n_damaged > 0)
+			verify_fail(&run->verify, "%s: check returns %d: %s",
+				    what, found.result, found.error.text);
 	}
 	result = kit_try_open(simfs_io(state), REST_NEWDIR, &store, &error);
 	if (result != 0) {
