@@ -9,15 +9,16 @@ SONAME = libgetme-client.so.0
 
 # common/, the storage engine.
 COMMON = check check_segment checksum compaction compaction_graves \
-	compaction_output compaction_pick digest engine_compact \
-	engine_decide engine_local engine_log engine_read engine_stats \
-	engine_throttle engine_worker engine_write entry events finding \
-	folder hint index index_load index_memory index_scan inventory \
-	inventory_folder inventory_rebuild inventory_tails io lock log \
-	lookup manifest path pending record recovery recovery_load \
-	recovery_tail repair repair_copy repair_load repair_quarantine \
-	retire salvage scrub segment segments store store_compact store_open \
-	tail tails units upkeep upkeep_output upkeep_round view whole_file
+	compaction_output compaction_pick digest engine_arena engine_cold \
+	engine_compact engine_decide engine_local engine_log engine_many \
+	engine_read engine_scan engine_settle engine_stats engine_throttle \
+	engine_worker engine_write entry events finding folder hint index \
+	index_load index_memory index_scan inventory inventory_folder \
+	inventory_rebuild inventory_tails io lock log lookup manifest path \
+	pending read_pool record recovery recovery_load recovery_tail repair \
+	repair_copy repair_load repair_quarantine retire salvage scrub \
+	segment segments store store_compact store_open store_view tail \
+	tails units upkeep upkeep_output upkeep_round view whole_file
 
 # proto/, the wire.
 PROTO = buffer frame message message_check message_decode \
@@ -25,10 +26,10 @@ PROTO = buffer frame message message_check message_decode \
 	message_option message_reply message_request message_writer method
 
 # daemon/, getmed; main.c is added to the program alone.
-DAEMON = config connection daemon dispatch dispatch_info dispatch_read \
+DAEMON = config connection daemon discard dispatch dispatch_info dispatch_read \
 	dispatch_write failure intake lane latency listener logging loop \
-	metrics monitor options output paths peers rate request results \
-	server service systemd
+	metrics monitor options output paths peers rate request results server \
+	service systemd
 
 # client/, the library, and getmectl; getmectl.c is added to the program alone.
 LIBRARY = answer ask batch call connect deadline handle many ops \
@@ -39,7 +40,7 @@ GETMECTL = ctl_base64 ctl_batch ctl_check ctl_command ctl_exit ctl_export \
 	ctl_options ctl_progress ctl_record ctl_repair ctl_stats ctl_write
 
 # tests/: what several tests share; then programs, one a word.
-SUPPORT = client_fixture ctl_run daemon_rig engine_rig fake_engine \
+SUPPORT = bench_rig client_fixture ctl_run daemon_rig engine_rig fake_engine \
 	fake_server fake_store golden hook_io message_equal msgpack_text \
 	pair_handle rest_kit segment_maker store_kit store_runs tempdir \
 	writer_model
@@ -56,14 +57,15 @@ TESTS = test_bitrot test_buffer test_bytes test_check test_check_rules \
 	test_ctl_export test_ctl_files test_ctl_finding test_ctl_import \
 	test_ctl_json test_ctl_lines test_ctl_options test_ctl_progress \
 	test_ctl_record test_ctl_repair test_ctl_stats test_daemon \
-	test_digest test_dispatch test_engine test_entry test_events \
-	test_failure test_finding test_folder test_frame test_golden \
-	test_hint test_index test_intake test_inventory test_io test_lane \
-	test_latency test_listener test_lock test_log test_logging \
-	test_lookup test_loop test_manifest test_message test_message_check \
-	test_message_reply test_message_request test_method test_metrics \
-	test_monitor test_options test_output test_path test_paths \
-	test_peers test_pending test_rate test_record test_recovery \
+	test_digest test_discard test_dispatch test_engine test_engine_cold \
+	test_engine_compact test_entry test_events test_failure test_finding \
+	test_folder test_frame test_golden test_hint test_index test_intake \
+	test_inventory test_io test_lane test_latency test_listener \
+	test_lock test_log test_logging test_lookup test_loop test_manifest \
+	test_message test_message_check test_message_reply \
+	test_message_request test_method test_metrics test_monitor \
+	test_options test_output test_path test_paths test_peers \
+	test_pending test_rate test_read_pool test_record test_recovery \
 	test_recovery_load test_recovery_tail test_repair test_repair_damage \
 	test_repair_rebuild test_request test_results test_retire \
 	test_salvage test_scrub test_segment test_segments test_server \
@@ -84,7 +86,7 @@ FUZZ = fuzz_client fuzz_connection fuzz_entry fuzz_frame fuzz_hint \
 
 # tests/bench/: one module each, bench_MODULE; `make microbench` runs them.
 # What is named otherwise helps the scripts there.
-BENCH = bench_index bench_message bench_restart load
+BENCH = bench_cold bench_index bench_large bench_message bench_restart load
 
 # tests/e2e/: the real programs.  What is named test_ is run (of these,
 # E2E_ALONE with nothing beside it, since it measures time), the rest helps;
@@ -96,7 +98,8 @@ E2E = hostile kill_oracle manifest_version notify put_rate records \
 E2E_ALONE = test_rates.sh
 
 # Tests that are built and run with ThreadSanitizer too.
-TSAN_TESTS = test_engine test_lookup test_upkeep test_view
+TSAN_TESTS = test_cold_history test_engine test_engine_cold \
+	test_engine_compact test_lookup test_read_pool test_upkeep test_view
 
 # man/; and systemd/, whose folders user/, sysusers.d/ and tmpfiles.d/ tell
 # where a file goes.

@@ -2,8 +2,13 @@
  * engine_internal: the parts of the local engine, for engine_*.c only.
  *
  *	engine_local.c	opening, turns, closing
- *	engine_read.c	get, stat, get_many, scan, count
+ *	engine_read.c	get, stat
+ *	engine_many.c	get_many
+ *	engine_scan.c	scan
+ *	engine_cold.c	what waits for the disk
+ *	engine_arena.c	where many values are kept
  *	engine_decide.c	what a write comes to, before it is logged
+ *	engine_settle.c	what a write has to know that is on the disk
  *	engine_write.c	writes into the log, and their end
  *	engine_log.c	the log thread and its queue
  *	engine_compact.c	when to compact, and the steps of a run
@@ -27,6 +32,9 @@ enum {
 	ENGINE_N_STATS = 64,
 };
 
+struct read_pool;
+struct settle;
+
 /* Requests in the order of their submission. */
 struct request_list {
 	struct engine_request *first;
@@ -43,6 +51,7 @@ struct write {
 	struct pending_node *nodes;
 	uint8_t *value;	  /* made by incr and touch; owned */
 	bool guessed;	  /* existed was told from writes that were pending */
+	bool unsure;	  /* existed was not told: it is on the disk */
 	bool is_run_sync; /* the sync of a compaction: no request */
 };
 
@@ -127,13 +136,6 @@ struct engine_compact {
 	bool look_again;	     /* a turn came too early for that */
 };
 
-/* Values of get_many and scan, until done returns. */
-struct arena {
-	uint8_t *data;
-	size_t len;
-	size_t cap;
-};
-
 struct local {
 	struct engine engine; /* first */
 	struct engine_host host;
@@ -155,12 +157,12 @@ struct local {
 	uint64_t n_clears; /* under way */
 	bool in_turn;
 	bool closing;
-	struct arena arena;
+	struct read_pool *pool;
+	size_t n_cold;		 /* requests that the pool has */
 	struct engine_item item; /* of get and stat */
-	struct engine_item *items;
-	size_t items_cap;
 	enum engine_state last_state;
 	uint64_t n_requests[ENGINE_N_OPS];
+	uint64_t n_cold_reads;
 	uint64_t n_parked;
 	uint64_t n_expired;
 	uint64_t n_groups;
@@ -185,20 +187,28 @@ void log_queue_append(struct log_queue *queue, struct log_queue *from);
 /* Sets the result and calls done. */
 void local_finish(struct engine_request *request, int result);
 
-/* CLOCK_MONOTONIC in milliseconds. */
+/* Begins a request, for the first time or anew. */
+void local_begin(struct local *local, struct engine_request *request);
+
+/* CLOCK_MONOTONIC in milliseconds; any thread. */
 uint64_t local_now_ms(void);
 
-/* ---- engine_read.c ---- */
+/* ---- engine_read.c, engine_many.c, engine_scan.c ---- */
 
 void local_get(struct local *local, struct engine_request *request);
 void local_get_many(struct local *local, struct engine_request *request);
 void local_scan(struct local *local, struct engine_request *request);
-void local_read_deinit(struct local *local);
 
 /* ---- engine_write.c ---- */
 
-/* Decides a write: it joins the group, is parked, or ends at once. */
+/*
+ * Decides a write: it joins the group, is parked, is handed to the pool, or
+ * ends at once.
+ */
 void local_write(struct local *local, struct engine_request *request);
+/* The same for one that the pool has read for; SETTLE is borrowed. */
+void local_settled(struct local *local, struct engine_request *request,
+		   struct settle *settle);
 void local_clear(struct local *local, struct engine_request *request);
 void local_sync(struct local *local, struct engine_request *request);
 void local_compact(struct local *local, struct engine_request *request);

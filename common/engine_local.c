@@ -8,13 +8,15 @@
 #include <sys/random.h>
 #include <time.h>
 
-#include "common/engine_internal.h"
+#include "common/engine_cold.h"
 
 enum {
 	SYNC_INTERVAL_MS = 1000,
 	VALUE_MAX = 64 << 20,
 	/* rounds of one turn; what is left comes with the next wake */
 	ROUNDS_MAX = 64,
+	/* so many reads keep a disk busy; they do little else than wait */
+	POOL_THREADS = 4,
 };
 
 uint64_t local_now_ms(void)
@@ -85,7 +87,7 @@ static int check_keys(const struct engine_request *request, size_t n_max)
 	return 0;
 }
 
-static void begin(struct local *local, struct engine_request *request)
+void local_begin(struct local *local, struct engine_request *request)
 {
 	int result = 0;
 
@@ -157,7 +159,7 @@ static void unpark(struct local *local)
 	struct engine_request *request = local->parked.first;
 
 	while (request && (uintptr_t)request->internal <= local->done_ticket) {
-		begin(local, request_list_pop(&local->parked));
+		local_begin(local, request_list_pop(&local->parked));
 		request = local->parked.first;
 	}
 }
@@ -182,7 +184,7 @@ static void begin_round(struct local *local)
 		round.last = &round.first;
 	request_list_init(&local->submitted);
 	while ((request = request_list_pop(&round)) != NULL)
-		begin(local, request);
+		local_begin(local, request);
 	log_queue_init(&done);
 	if (local->group.first)
 		local->n_groups++;
@@ -200,6 +202,7 @@ static void local_turn(struct engine *engine)
 		return;
 	local->in_turn = true;
 	complete_round(local);
+	cold_take(local);
 	unpark(local);
 	local_compact_turn(local);
 	local_throttle_turn(local);
@@ -255,8 +258,8 @@ static void refuse_all(struct request_list *list)
 
 static void release(struct local *local)
 {
+	read_pool_free(local->pool);
 	pending_deinit(&local->pending);
-	local_read_deinit(local);
 	free(local);
 }
 
@@ -273,7 +276,10 @@ static int local_close(struct engine *engine)
 	engine_log_submit(&local->log, &local->group, &done);
 	local_complete(local, &done);
 	engine_log_wait(&local->log);
-	/* done of the last writes may submit more: that is refused. */
+	/* These may still have something to read; nothing else comes. */
+	complete_round(local);
+	cold_close(local);
+	/* done of the last ones may submit more: that is refused. */
 	do {
 		complete_round(local);
 		refuse_all(&local->parked);
@@ -363,7 +369,10 @@ static int start_threads(struct local *local,
 	/* Signals are the loop's. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	result = upkeep_start(local->store->upkeep);
+	result = read_pool_new(POOL_THREADS, local->host.wake, local->host.ctx,
+			       &local->pool);
+	if (result == 0)
+		result = upkeep_start(local->store->upkeep);
 	if (result == 0)
 		result = engine_log_start(&local->log, &local->store->log,
 					  &local->host, interval_ms);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "common/engine_internal.h"
+#include "common/read_pool.h"
 
 static enum engine_state current_state(const struct local *local)
 {
@@ -189,6 +190,12 @@ static void engine_rows(struct rows *rows, const struct local *local)
 		local->n_records);
 	counter(rows, "conditions_waited",
 		"Answers that waited for a pending write", local->n_parked);
+	counter(rows, "cold_reads",
+		"Requests that were read from the disk, or large, beside the "
+		"loop",
+		local->n_cold_reads);
+	gauge(rows, "waiting_reads", "Requests that wait to be read beside it",
+	      read_pool_n_waiting(local->pool));
 	counter(rows, "expired_keys", "Expired keys removed when asked for",
 		local->n_expired);
 	counter(rows, "writes_throttled",

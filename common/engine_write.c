@@ -75,6 +75,7 @@ static int submit_draft(struct draft *draft)
 	draft->value = NULL;
 	write->record->log.depends = draft->depends;
 	write->guessed = draft->guessed;
+	write->unsure = draft->unsure;
 	request->internal = write;
 	enqueue(local, write);
 	return 0;
@@ -124,17 +125,31 @@ static bool wants_sync(struct local *local,
 	return durability != ENGINE_NONE && !engine_log_is_clean(&local->log);
 }
 
-void local_write(struct local *local, struct engine_request *request)
+static void park(struct local *local, struct engine_request *request,
+		 uint64_t ticket)
+{
+	local->n_parked++;
+	request->internal = (void *)(uintptr_t)ticket;
+	request_list_push(&local->parked, request);
+}
+
+void local_settled(struct local *local, struct engine_request *request,
+		   struct settle *settle)
 {
 	enum decision decision = DECIDE_ANSWER;
 	struct draft draft;
 
+	if (local->closing) {
+		local_finish(request, ENGINE_CLOSED);
+		return;
+	}
 	if (local->n_clears > 0 || local_throttle_holds(local)) {
 		local->throttle.n_held += local->n_clears == 0;
 		request_list_push(&local->held, request);
 		return;
 	}
 	draft.result = draft_init(&draft, local, request);
+	draft.read = settle;
 	if (draft.result == 0)
 		decision = draft_decide(&draft);
 	if (decision == DECIDE_WRITE) {
@@ -142,11 +157,10 @@ void local_write(struct local *local, struct engine_request *request)
 		if (draft.result != 0)
 			decision = DECIDE_ANSWER;
 	}
-	if (decision == DECIDE_PARK) {
-		local->n_parked++;
-		request->internal = (void *)(uintptr_t)draft.ticket;
-		request_list_push(&local->parked, request);
-	}
+	if (decision == DECIDE_PARK)
+		park(local, request, draft.ticket);
+	if (decision == DECIDE_READ)
+		settle_submit(local, request);
 	draft_deinit(&draft);
 	view_buffer_trim(&local->store->buffer, 1 << 20);
 	if (decision != DECIDE_ANSWER)
@@ -155,6 +169,11 @@ void local_write(struct local *local, struct engine_request *request)
 		submit_special(local, request, LOG_SYNC, NULL);
 	else
 		answer_write(local, request, draft.result);
+}
+
+void local_write(struct local *local, struct engine_request *request)
+{
+	local_settled(local, request, NULL);
 }
 
 /* ---- clear, sync, expiry ---- */
@@ -309,14 +328,23 @@ static void end_special(struct local *local, struct write *write, int result)
 		local_finish(write->request, result);
 }
 
+/* A write that was refused meanwhile did not make the key. */
+static bool told_wrongly(const struct local *local, const struct write *write)
+{
+	return write->unsure ||
+	       (write->guessed &&
+		write->record->log.seen_refusals != local->seen_refusals);
+}
+
 static void end_write(struct local *local, struct write *write, int result)
 {
 	struct engine_request *request = write->request;
+	bool is_later = false;
 
-	/* A write that was refused meanwhile did not make the key. */
-	if (result == 0 && write->guessed &&
-	    write->record->log.seen_refusals != local->seen_refusals)
-		decide_existed(local, request);
+	if (request)
+		request->reached = write->durability;
+	if (result == 0 && told_wrongly(local, write))
+		is_later = settle_existed(local, request);
 	if (result == 0)
 		store_make_visible(local->store, write->record);
 	if (!request)
@@ -327,7 +355,8 @@ static void end_write(struct local *local, struct write *write, int result)
 	}
 	if (result == 0)
 		tell_versions(write);
-	answer_write(local, request, result);
+	if (!is_later)
+		local_finish(request, result);
 }
 
 static void end_record(struct local *local, struct log_record *log_record)

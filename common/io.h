@@ -41,6 +41,13 @@ struct io {
 	/* Returns the bytes read or written, which may be fewer than asked. */
 	ssize_t (*pread)(struct io *io, int fd, void *data, size_t len,
 			 uint64_t off);
+	/*
+	 * The same of what is in memory: -EAGAIN where it would have to wait
+	 * for the disk, fewer bytes where it would have to for the rest.
+	 * -EOPNOTSUPP, -EINVAL, -ENOSYS: this file system cannot tell.
+	 */
+	ssize_t (*pread_nowait)(struct io *io, int fd, void *data, size_t len,
+				uint64_t off);
 	ssize_t (*pwritev)(struct io *io, int fd, const struct iovec *iov,
 			   int n_iov, uint64_t off);
 	int (*sync)(struct io *io, int fd);

@@ -31,7 +31,7 @@ void lane_add(struct lane *lane, struct request *request)
 	lane->tail = request;
 	lane->n++;
 	if (request->state == REQUEST_DONE) {
-		lane->replies_len += request->reply.len;
+		lane->replies_len += request_reply_len(request);
 		return;
 	}
 	lane->input_len += request->input_len;
@@ -54,7 +54,7 @@ void lane_done(struct lane *lane, struct request *request)
 	lane->n_running[request->kind]--;
 	lane->n_dependent -= request->dependent;
 	lane->input_len -= request->input_len;
-	lane->replies_len += request->reply.len;
+	lane->replies_len += request_reply_len(request);
 	request->state = REQUEST_DONE;
 	request->input_len = 0;
 	request_drop_input(request);
@@ -84,7 +84,7 @@ struct request *lane_take(struct lane *lane)
 	if (!lane->head)
 		lane->tail = NULL;
 	lane->n--;
-	lane->replies_len -= request->reply.len;
+	lane->replies_len -= request_reply_len(request);
 	return request;
 }
 

@@ -48,7 +48,8 @@ static bool service_round(void *ctx)
 		connection_progress(connection_pop_ready(service));
 	while (service->closed)
 		connection_free(connection_pop_closed(service));
-	return service->turn_wanted;
+	/* First, so that it is called in any case. */
+	return discard_step(&service->discard) || service->turn_wanted;
 }
 
 void service_want_sweep(struct service *service)
@@ -122,6 +123,7 @@ void service_deinit(struct service *service)
 	loop_timer_free(service->engine_timer);
 	loop_timer_free(service->sweep_timer);
 	request_pool_deinit(&service->pool);
+	discard_deinit(&service->discard);
 	message_decoder_free(service->decoder);
 	free(service->scratch);
 	memset(service, 0, sizeof(*service));

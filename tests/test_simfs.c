@@ -168,6 +168,24 @@ static void test_names_behave_as_in_a_kernel(void **state)
 	assert_int_equal(simfs_n_misused(fs), 0);
 }
 
+static void test_a_cold_disk_lets_a_read_wait(void **state)
+{
+	char text[8] = "";
+	int fd;
+
+	(void)state;
+	fd = io->open(io, "a", O_RDWR | O_CREAT);
+	assert_int_equal(io_pwrite_full(io, fd, "abc", 3, 0), 0);
+	assert_int_equal(io->pread_nowait(io, fd, text, 7, 0), 3);
+	assert_memory_equal(text, "abc", 3);
+	simfs_set_cold(fs, true);
+	assert_int_equal(io->pread_nowait(io, fd, text, 7, 0), -EAGAIN);
+	assert_int_equal(io->pread(io, fd, text, 7, 0), 3);
+	simfs_set_cold(fs, false);
+	assert_int_equal(io->pread_nowait(io, fd, text, 7, 0), 3);
+	io->close(io, fd);
+}
+
 static void test_misuse_of_descriptors_is_counted(void **state)
 {
 	struct iovec iov = { .iov_base = (char[]){ 'x' }, .iov_len = 1 };
@@ -704,6 +722,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_what_is_written_is_read),
 		TEST(test_names_behave_as_in_a_kernel),
+		TEST(test_a_cold_disk_lets_a_read_wait),
 		TEST(test_misuse_of_descriptors_is_counted),
 		TEST(test_an_unlinked_file_lives_while_it_is_open),
 		TEST(test_a_lock_ends_with_its_descriptor_or_process),

@@ -264,6 +264,19 @@ static ssize_t sim_pread(struct io *io, int fd, void *data, size_t len,
 			(unsigned long long)off, len);
 }
 
+/* A disk of memory has nothing to wait for, unless it is told to. */
+static ssize_t sim_pread_nowait(struct io *io, int fd, void *data, size_t len,
+				uint64_t off)
+{
+	struct simfs *fs = (struct simfs *)(void *)io;
+	bool is_cold;
+
+	pthread_mutex_lock(&fs->lock);
+	is_cold = fs->is_cold;
+	pthread_mutex_unlock(&fs->lock);
+	return is_cold ? -EAGAIN : sim_pread(io, fd, data, len, off);
+}
+
 static ssize_t do_pwritev(struct call *call, struct simnode *node,
 			  const struct iovec *iov, int n_iov, uint64_t off)
 {
@@ -574,6 +587,7 @@ static const struct io sim_table = {
 	.open = sim_open,
 	.close = sim_close,
 	.pread = sim_pread,
+	.pread_nowait = sim_pread_nowait,
 	.pwritev = sim_pwritev,
 	.sync = sim_sync,
 	.writeback = sim_writeback,
@@ -637,6 +651,13 @@ void simfs_set_clock(struct simfs *fs, uint64_t ms)
 {
 	pthread_mutex_lock(&fs->lock);
 	fs->clock_ms = ms;
+	pthread_mutex_unlock(&fs->lock);
+}
+
+void simfs_set_cold(struct simfs *fs, bool is_cold)
+{
+	pthread_mutex_lock(&fs->lock);
+	fs->is_cold = is_cold;
 	pthread_mutex_unlock(&fs->lock);
 }
 

@@ -65,6 +65,9 @@ struct io *simfs_io(struct simfs *fs);
 
 void simfs_set_clock(struct simfs *fs, uint64_t ms);
 
+/* Whether nothing is in memory: pread_nowait would have to wait. */
+void simfs_set_cold(struct simfs *fs, bool is_cold);
+
 /* The process died: all descriptors and locks are gone, no byte is. */
 void simfs_kill(struct simfs *fs);
 

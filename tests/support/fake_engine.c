@@ -11,6 +11,7 @@ enum {
 	N_BUCKETS = 4096,
 	CURSOR_LEN = 8,
 	SCAN_DEFAULT = 256,
+	OWNED_MIN = 16 << 10, /* bytes; such values are given away, most */
 };
 
 struct entry {
@@ -241,6 +242,16 @@ static int do_write(struct fake_engine *self, struct engine_request *request)
 	return result;
 }
 
+/* A value to be taken over, which need not begin where its memory does. */
+static void own_value(struct engine_item *item, size_t skip)
+{
+	uint8_t *copy = must(malloc(skip + item->value.len));
+
+	memcpy(copy + skip, item->value.data, item->value.len);
+	item->value_owner = copy;
+	item->value.data = copy + skip;
+}
+
 static void fill(struct engine_item *item, const struct entry *entry,
 		 bool with_value)
 {
@@ -249,10 +260,12 @@ static void fill(struct engine_item *item, const struct entry *entry,
 	item->value_len = entry->value_len;
 	item->version = entry->version;
 	item->expires_at_ms = entry->expires_at_ms;
-	if (with_value) {
-		item->value.data = entry->value;
-		item->value.len = entry->value_len;
-	}
+	if (!with_value)
+		return;
+	item->value.data = entry->value;
+	item->value.len = entry->value_len;
+	if (entry->value_len >= OWNED_MIN && entry->version % 4 != 0)
+		own_value(item, entry->version % 16);
 }
 
 static int do_get(struct fake_engine *self, struct engine_request *request)
@@ -386,12 +399,16 @@ static void answer(struct fake_engine *self, struct engine_request *request,
 		   int result)
 {
 	struct engine_item *items;
+	size_t n_items;
 
 	self->n_in_flight--;
 	self->n_answered++;
 	request->result = result;
 	items = request->items;
+	n_items = request->n_items;
 	request->done(request);
+	for (size_t i = 0; i < n_items; i++)
+		free(items[i].value_owner);
 	free(items);
 }
 
