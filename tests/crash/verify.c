@@ -13,6 +13,7 @@ enum {
 	STATE_TEXT_LEN = 128,
 	LAST_LEN = 777, /* of the put after a recovery */
 	LAST_ID = 4711,
+	AT_REST_ONE_OF = 8, /* states and stops */
 };
 
 /* A state that a second cut may leave, picked while the recovery runs. */
@@ -273,7 +274,9 @@ static void check_at_rest(const struct check *check, struct simfs *state,
 	struct store_error error;
 	int result = check_run(&options, &report, &error);
 
-	check->verify->n_at_rest++;
+	/* One of a few: it reads every byte. */
+	if (check->verify->n_at_rest++ % AT_REST_ONE_OF != 0)
+		return;
 	/* The crash was before there was a store. */
 	if (!closed && (result == -ENOENT || result == -ENODATA))
 		return;
