@@ -7,6 +7,7 @@
 
 enum {
 	REDRAW_MS = 200,
+	MIB = 1 << 20,
 };
 
 static int64_t now_ms(void)
@@ -49,9 +50,11 @@ void ctl_progress_update(struct ctl_progress *progress, uint64_t n_records)
 void ctl_progress_share(struct ctl_progress *progress, uint64_t done,
 			uint64_t total)
 {
-	if (total > 0 && is_due(progress))
-		fprintf(stderr, "\r%.0f %% %s",
-			100 * ((double)done / (double)total), progress->verb);
+	double share = total > 0 ? (double)done / (double)total : 0;
+
+	if (is_due(progress))
+		fprintf(stderr, "\r%.0f%% of %.1f MiB %s\033[K", share * 100,
+			(double)total / MIB, progress->verb);
 }
 
 void ctl_progress_clear(struct ctl_progress *progress)

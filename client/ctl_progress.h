@@ -19,7 +19,7 @@ void ctl_progress_init(struct ctl_progress *progress, const char *verb);
 /* Draws the line again, a few times a second. */
 void ctl_progress_update(struct ctl_progress *progress, uint64_t n_records);
 
-/* The same as a share: "42 % checked". */
+/* The same as a share of so many bytes. */
 void ctl_progress_share(struct ctl_progress *progress, uint64_t done,
 			uint64_t total);
 

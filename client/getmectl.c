@@ -18,6 +18,7 @@
 #include "client/ctl_options.h"
 #include "client/ctl_repair.h"
 #include "client/ctl_stats.h"
+#include "client/ctl_store.h"
 #include "client/ctl_write.h"
 
 #ifndef GETME_VERSION
@@ -69,6 +70,10 @@ static const struct ctl_command commands[] = {
 	{ "stats", "[--openmetrics]", "print the daemon's numbers",
 	  CTL_OPT_OPENMETRICS, 0, 0, ctl_stats },
 	{ "sync", "", "make everything durable", 0, 0, 0, ctl_write_sync },
+	{ "compact", "", "give the room of dead entries back", 0, 0, 0,
+	  ctl_store_compact },
+	{ "backup", "DIR", "copy one instant of the store into a new folder", 0,
+	  1, 1, ctl_store_backup },
 	{ "check", "DIR", "verify every byte of a store at rest", 0, 1, 1,
 	  ctl_check },
 	{ "repair", "DIR NEWDIR",
@@ -77,8 +82,7 @@ static const struct ctl_command commands[] = {
 };
 
 /* Their names are taken; they come with a later version. */
-static const char *const reserved[] = { "compact", "backup", "watch",
-					"shell",   "top",    "completion" };
+static const char *const reserved[] = { "watch", "shell", "top", "completion" };
 
 enum {
 	N_COMMANDS = sizeof(commands) / sizeof(commands[0]),
