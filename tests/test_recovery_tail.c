@@ -668,6 +668,57 @@ static void test_the_copying_start_may_be_killed_anywhere(void **state)
 	runs_use(last);
 }
 
+/* No new segment can be made. */
+static void fill_disk(void)
+{
+	const struct simfs_fault fault = { .calls = 1u << SIMFS_ALLOCATE,
+					   .nth = 1,
+					   .from_then = true,
+					   .error = ENOSPC };
+
+	simfs_set_fault(runs.fs, &fault);
+}
+
+/* The page cache may show what is not on the disk: no sync mends that. */
+static void test_a_failed_sync_and_a_full_disk_do_not_start(void **state)
+{
+	struct store *store;
+
+	(void)state;
+	runs_first();
+	run_with_failed_sync();
+	fill_disk();
+	runs_expect_refused(-ENOSPC, "cannot copy");
+	simfs_set_fault(runs.fs, NULL);
+	store = runs_open();
+	kit_expect(store, "a", "newer a");
+	kit_expect(store, "d", unsynced);
+	kit_close(store);
+}
+
+static void test_on_a_full_disk_the_tail_is_synced_where_it_is(void **state)
+{
+	struct simfs *cut;
+	struct store *store;
+
+	(void)state;
+	runs_first();
+	store = runs_open();
+	kit_put_soft(store, "d", "not synced");
+	store_abandon(store);
+	fill_disk();
+	store = runs_open();
+	kit_expect(store, "d", "not synced");
+	/* power is cut right now: what was shown is there */
+	cut = simfs_crash_durable(runs.fs);
+	store_abandon(store);
+	simfs_free(runs.fs);
+	runs_use(cut);
+	store = runs_open();
+	kit_expect(store, "d", "not synced");
+	kit_close(store);
+}
+
 #define recovery_test(name)                                                    \
 	cmocka_unit_test_setup_teardown(name, runs_set_up, runs_tear_down)
 
@@ -697,6 +748,9 @@ int main(void)
 		recovery_test(test_the_second_of_two_is_cut_at_its_torn_end),
 		recovery_test(test_after_a_failed_sync_the_tail_is_copied),
 		recovery_test(test_the_copying_start_may_be_killed_anywhere),
+		recovery_test(test_a_failed_sync_and_a_full_disk_do_not_start),
+		recovery_test(
+			test_on_a_full_disk_the_tail_is_synced_where_it_is),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

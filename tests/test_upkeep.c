@@ -397,6 +397,21 @@ static void test_a_failed_manifest_is_tried_again_by_itself(void **state)
 
 /* ---- clear ---- */
 
+/* Nothing below it exists, and nothing below it comes again. */
+static void expect_durable_floor(uint64_t floor)
+{
+	struct simfs *after = simfs_crash_durable(fs);
+	struct manifest_report report;
+	struct manifest manifest;
+
+	assert_int_equal(
+		manifest_load(simfs_io(after), "/", &manifest, &report), 0);
+	assert_true(manifest.floor == floor);
+	assert_true(manifest.next_sequence == floor);
+	manifest_deinit(&manifest);
+	simfs_free(after);
+}
+
 static void test_clear_keeps_the_spare_alone(void **state)
 {
 	struct segment *sealed = fill(7);
@@ -408,6 +423,7 @@ static void test_clear_keeps_the_spare_alone(void **state)
 	upkeep_settle(upkeep);
 	assert_true(upkeep_has_spare(upkeep));
 	assert_int_equal(upkeep_clear(upkeep, 20), 0);
+	expect_durable_floor(20);
 	assert_true(sealed->replaced);
 	assert_true(open->replaced);
 	assert_int_equal(durable_row(sealed->id).state, MANIFEST_REPLACED);
