@@ -458,6 +458,14 @@ check-e2e: all $(E2E_C:%=$(B)/tests/e2e/%)
 	@$(RUN) -s e2e -j $(E2E_JOBS) $(call e2e_programs,$(E2E)) \
 		$(if $(E2E_ALONE),-- $(call e2e_programs,$(E2E_ALONE)))
 
+# Takes safety steps out of the engine, one at a time; `make mutants
+# MUTANTS='NAME...'` some of those in tests/mutants/*.list.
+.PHONY: mutants
+mutants:
+	@mkdir -p $(B)
+	@CC='$(CC)' MAKE='$(MAKE)' tests/mutants/run -j $(JOBS) -b $(B) \
+		$(MUTANTS)
+
 coverage: coverage-deps
 	@find $(B)/coverage -name '*.gcda' -delete 2>/dev/null || :
 	@GETME_CRASH_SAMPLE=1 $(MAKE) $(PARALLEL) B=$(B)/coverage \

@@ -1106,6 +1106,27 @@ static void test_a_delete_keeps_its_place_behind_a_refused_put(void **state)
 	free(value);
 }
 
+static void test_a_condition_behind_a_clear_sees_what_it_leaves(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct rig_request clear = { .request.op = ENGINE_CLEAR };
+	struct rig_request put;
+
+	assert_int_equal(rig_put(rig, "k", "0"), 0);
+	rig->hook.hold_syncs = 1;
+	rig_begin(rig, &clear);
+	rig_turn(rig);
+	rig_fill_put(&put, "k", "1", ENGINE_ALWAYS);
+	put.mutations[0].condition = ENGINE_IF_ABSENT;
+	rig_begin(rig, &put);
+	rig_turn(rig);
+	assert_false(clear.done);
+	rig->hook.hold_syncs = 0;
+	assert_int_equal(rig_wait(rig, &put), 0);
+	assert_true(clear.done);
+	assert_value(rig, "k", "1");
+}
+
 static void test_writes_behind_a_clear_keep_their_order(void **state)
 {
 	struct engine_rig *rig = *state;
@@ -1180,6 +1201,7 @@ int main(void)
 		T(test_a_busy_log_does_not_put_off_the_interval),
 		T(test_a_scan_names_the_key_whose_value_cannot_be_read),
 		T(test_a_delete_keeps_its_place_behind_a_refused_put),
+		T(test_a_condition_behind_a_clear_sees_what_it_leaves),
 		T(test_writes_behind_a_clear_keep_their_order),
 	};
 

@@ -549,6 +549,33 @@ static void test_two_open_segments_are_read_in_their_order(void **state)
 	kit_close(store);
 }
 
+/* The large value's segment was made after the spare, and used before it. */
+static void
+test_two_open_segments_that_are_not_in_the_order_of_ids(void **state)
+{
+	const struct simfs_fault fault = { .calls = 1u << SIMFS_RENAME,
+					   .nth = 1,
+					   .from_then = true,
+					   .error = EIO };
+	static char value[2 * KIT_SEGMENT_SIZE];
+	struct store *store = runs_open();
+
+	(void)state;
+	memset(value, 'v', sizeof(value) - 1);
+	kit_put(store, "a", "1");
+	kit_put(store, "large", value);
+	simfs_set_fault(runs.fs, &fault);
+	kit_put(store, "a", "2");
+	store_abandon(store);
+	assert_true(simfs_n_faults(runs.fs) > 0);
+	simfs_set_fault(runs.fs, NULL);
+	store = runs_open();
+	kit_expect(store, "a", "2");
+	kit_expect(store, "large", value);
+	assert_false(kit_stats(store).damaged);
+	kit_close(store);
+}
+
 /* Whatever is bad in the first was on stable storage: it is damage. */
 static void
 test_damage_at_the_end_of_the_first_of_two_is_no_torn_tail(void **state)
@@ -743,6 +770,8 @@ int main(void)
 		recovery_test(test_a_corrupt_key_can_be_written_and_deleted),
 		recovery_test(test_a_tombstone_between_damage_still_deletes),
 		recovery_test(test_two_open_segments_are_read_in_their_order),
+		recovery_test(
+			test_two_open_segments_that_are_not_in_the_order_of_ids),
 		recovery_test(
 			test_damage_at_the_end_of_the_first_of_two_is_no_torn_tail),
 		recovery_test(test_the_second_of_two_is_cut_at_its_torn_end),

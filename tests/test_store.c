@@ -498,6 +498,24 @@ static void test_durability_decides_about_syncs(void **state)
 	assert_int_equal(simfs_n_calls(fs, SIMFS_SYNC), syncs + 2);
 }
 
+/* The delete before it may not be on the disk yet. */
+static void test_a_delete_of_nothing_is_as_durable_as_it_says(void **state)
+{
+	struct simfs *cut;
+
+	(void)state;
+	kit_put(store, "a", "1");
+	assert_int_equal(store_delete(store, "a", 1, STORE_NONE), 0);
+	assert_int_equal(store_delete(store, "a", 1, STORE_ALWAYS), 0);
+	cut = simfs_crash_durable(fs);
+	store_abandon(store);
+	simfs_free(fs);
+	fs = cut;
+	io = simfs_io(fs);
+	store = kit_open(io, DIR);
+	kit_expect(store, "a", NULL);
+}
+
 static void test_a_clear_leaves_nothing(void **state)
 {
 	uint64_t version;
@@ -1186,6 +1204,7 @@ int main(void)
 		store_test(test_without_a_size_segments_begin_small),
 		store_test(test_a_roll_without_entries_makes_no_segment),
 		store_test(test_durability_decides_about_syncs),
+		store_test(test_a_delete_of_nothing_is_as_durable_as_it_says),
 		store_test(test_a_clear_leaves_nothing),
 		store_test(test_a_write_that_fails_is_not_there),
 		store_test(test_a_full_disk_refuses_puts_and_takes_deletes),

@@ -242,6 +242,26 @@ static void test_a_filled_segment_is_sealed_and_gets_its_hint(void **state)
 	assert_true(n_changed > 0);
 }
 
+/* A hint that leaves something out would hide it for ever. */
+static void test_a_damaged_segment_gets_no_hint(void **state)
+{
+	struct segment *segment = take(100);
+	struct upkeep_stats stats;
+	uint64_t first;
+
+	(void)state;
+	first = maker_put(io, segment, "a", "1", 1);
+	maker_put(io, segment, "b", "2", 2);
+	maker_flip(io, segment->fd, first, 1);
+	assert_int_equal(upkeep_fill(upkeep, segment), 0);
+	assert_int_equal(upkeep_flush(upkeep), 0);
+	upkeep_settle(upkeep);
+	assert_true(segment->sealed);
+	assert_false(exists("/0000000001.hint"));
+	upkeep_get_stats(upkeep, &stats);
+	assert_int_equal(stats.hint_errors, 1);
+}
+
 static void test_an_empty_filled_segment_is_replaced(void **state)
 {
 	struct segment *segment = take(10);
@@ -604,6 +624,7 @@ int main(void)
 		both(test_a_spare_is_listed_and_then_taken),
 		both(test_a_file_in_the_way_is_left_alone),
 		both(test_a_filled_segment_is_sealed_and_gets_its_hint),
+		both(test_a_damaged_segment_gets_no_hint),
 		both(test_an_empty_filled_segment_is_replaced),
 		both(test_flush_tells_what_failed),
 		both(test_flush_without_anything_new_writes_nothing),
