@@ -8,11 +8,13 @@ SONAME = libgetme-client.so.0
 # them with the folders.
 
 # common/, the storage engine.
-COMMON = checksum digest engine_decide engine_local engine_log \
+COMMON = checksum compaction compaction_graves compaction_output \
+	compaction_pick digest engine_decide engine_local engine_log \
 	engine_read engine_stats engine_write entry events folder hint index \
 	index_load index_memory index_scan io lock log lookup manifest path \
 	pending record recovery recovery_load recovery_tail retire segment segments \
-	store store_open tail units upkeep upkeep_round view whole_file
+	store store_compact store_open tail units upkeep upkeep_output \
+	upkeep_round view whole_file
 
 # proto/, the wire.
 PROTO = buffer frame message message_check message_decode \

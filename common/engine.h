@@ -166,9 +166,9 @@ struct engine_request {
 	size_t n_keys;
 	struct engine_mutation *mutations; /* write: 1 to ENGINE_BATCH_MAX */
 	size_t n_mutations;
-	struct engine_bytes prefix;	   /* scan: only keys that begin so */
-	size_t limit;			   /* scan: items at most; 0: 256 */
-	bool with_values;		   /* scan */
+	struct engine_bytes prefix; /* scan: only keys that begin so */
+	size_t limit;		    /* scan: items at most; 0: 256 */
+	bool with_values;	    /* scan */
 	const char *path; /* backup: an absolute path, missing or empty */
 	uint8_t cursor[ENGINE_CURSOR_MAX]; /* scan, in and out */
 	size_t cursor_len; /* in: 0 begins; out: 0 when the scan is over */

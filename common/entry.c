@@ -89,6 +89,17 @@ void entry_seal(uint8_t *head, const void *value, uint64_t sequence,
 	bytes_put32(head + AT_HEAD_CRC, head_crc(head, len, segment_id, off));
 }
 
+void entry_move(uint8_t *head, uint64_t synced_off, uint32_t segment_id,
+		uint64_t off)
+{
+	bool expiry = head[AT_FLAGS] & ENTRY_HAS_EXPIRY;
+	size_t len = entry_head_len(expiry) + bytes_get16(head + AT_KEY_LEN);
+
+	head[AT_FLAGS] &= (uint8_t)~ENTRY_IN_BATCH;
+	bytes_put32(head + AT_SYNCED, (uint32_t)(synced_off / SYNCED_UNIT));
+	bytes_put32(head + AT_HEAD_CRC, head_crc(head, len, segment_id, off));
+}
+
 static bool sizes_ok(const struct entry *entry)
 {
 	if (entry->flags & ~KNOWN_FLAGS || entry->value_len > ENTRY_VALUE_MAX)

@@ -104,6 +104,14 @@ void entry_seal(uint8_t *head, const void *value, uint64_t sequence,
 		uint64_t synced_off, uint32_t segment_id, uint64_t off);
 
 /*
+ * Gives the HEAD of an entry that was decoded (header and key) a new place:
+ * compaction moves it there with its value as it is, damaged or not.  It is
+ * no longer part of a batch's run.
+ */
+void entry_move(uint8_t *head, uint64_t synced_off, uint32_t segment_id,
+		uint64_t off);
+
+/*
  * Reads header and key of the entry at OFF of segment SEGMENT_ID out of the
  * LEN bytes at DATA.  LIMIT is how many bytes the segment has from OFF on: an
  * entry that would reach beyond is bad.  0: ENTRY is filled in; its value may

@@ -223,19 +223,79 @@ static int move_away(struct io *io, const char *dir, const char *name)
 	return result;
 }
 
-static int sweep_one(struct io *io, const char *dir, const char *name,
-		     struct folder_swept *swept)
+/* Whether MANIFEST still has all that an unlisted segment is a copy of. */
+static int is_copy(struct io *io, const char *dir,
+		   const struct manifest *manifest, uint32_t id, bool *copy)
+{
+	uint32_t *ids = NULL;
+	size_t n = 0;
+	size_t i;
+	int result = segment_read_replaces(io, dir, manifest->store_id, id,
+					   &ids, &n);
+
+	*copy = false;
+	if (result != 0)
+		return result > 0 || result == -ENOENT ? 0 : result;
+	*copy = n > 0;
+	for (i = 0; i < n; i++) {
+		const struct manifest_segment *row =
+			manifest_find(manifest, ids[i]);
+
+		if (!row || row->state == MANIFEST_REPLACED)
+			*copy = false;
+	}
+	free(ids);
+	return 0;
+}
+
+static int remove_name(struct io *io, const char *dir, const char *name)
 {
 	char path[PATH_LEN_MAX];
+	int result = path_join(path, dir, name);
+
+	if (result == 0)
+		result = io->unlink(io, path);
+	return result == -ENOENT ? 0 : result;
+}
+
+/* The hint first: by itself nobody could tell what it belonged to. */
+static int remove_copy(struct io *io, const char *dir, uint32_t id)
+{
+	char name[SEGMENT_NAME_MAX];
 	int result;
 
-	if (!is_tmp(name)) {
-		swept->n_quarantined++;
-		return move_away(io, dir, name);
+	segment_hint_name(id, name);
+	result = remove_name(io, dir, name);
+	if (result < 0)
+		return result;
+	segment_name(id, name);
+	return remove_name(io, dir, name);
+}
+
+static int sweep_one(struct io *io, const char *dir,
+		     const struct manifest *manifest, const char *name,
+		     struct folder_swept *swept)
+{
+	bool is_hint;
+	bool copy;
+	uint32_t id;
+	int result;
+
+	if (is_tmp(name) || !segment_parse_name(name, &id, &is_hint)) {
+		swept->n_tmp++;
+		return remove_name(io, dir, name);
 	}
-	swept->n_tmp++;
-	result = path_join(path, dir, name);
-	return result < 0 ? result : io->unlink(io, path);
+	result = is_copy(io, dir, manifest, id, &copy);
+	if (result < 0)
+		return result;
+	if (copy) {
+		swept->n_tmp++;
+		return remove_copy(io, dir, id);
+	}
+	swept->n_quarantined++;
+	result = move_away(io, dir, name);
+	/* It went with its segment. */
+	return result == -ENOENT ? 0 : result;
 }
 
 int folder_sweep(struct io *io, const char *dir,
@@ -248,7 +308,7 @@ int folder_sweep(struct io *io, const char *dir,
 	memset(swept, 0, sizeof(*swept));
 	result = io->list(io, dir, sweep_each, &sweep);
 	for (i = 0; result == 0 && i < sweep.n; i++)
-		result = sweep_one(io, dir, sweep.names[i], swept);
+		result = sweep_one(io, dir, manifest, sweep.names[i], swept);
 	free(sweep.names);
 	return result;
 }

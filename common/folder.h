@@ -2,8 +2,9 @@
  * folder: the files in a store's directory, and the quarantine.
  *
  * Only files named like ours are ever touched: NAME.tmp of ours is removed,
- * segments and hints that the manifest does not list go to quarantine/, all
- * else is left alone.
+ * segments and hints that the manifest does not list go to quarantine/ (but
+ * the output of a compaction that was cut before its manifest, which holds
+ * only copies of what is listed, is removed), all else is left alone.
  */
 #ifndef GETME_COMMON_FOLDER_H
 #define GETME_COMMON_FOLDER_H
@@ -36,7 +37,7 @@ int folder_make(struct io *io, const char *dir, unsigned int *made);
 void folder_unmake(struct io *io, const char *dir, unsigned int made);
 
 struct folder_swept {
-	uint64_t n_tmp;		/* unfinished files removed */
+	uint64_t n_tmp;		/* unfinished files and outputs removed */
 	uint64_t n_quarantined; /* files moved away */
 };
 

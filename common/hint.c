@@ -1,6 +1,7 @@
 #include "common/hint.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@ enum {
 	AT_ENTRIES_LEN = 56,
 	HEADER_LEN = HINT_HEADER_LEN,
 	CRC_LEN = 4,
+	FILTER_CRC_LEN = 4,
 	LINE_LEN = 20,
 	LINE_EXPIRY_LEN = 28,
 	FIRST_CAP = 64 << 10,
@@ -113,6 +115,39 @@ int hint_builder_add(struct hint_builder *builder,
 	return 0;
 }
 
+int hint_builder_read(struct hint_builder *builder, struct io *io,
+		      const struct segment *segment)
+{
+	struct segment_reader reader;
+	struct segment_entry entry;
+	int result;
+
+	result = segment_reader_init(&reader, io, segment, segment->header_len,
+				     segment->len);
+	if (result < 0)
+		return result;
+	while ((result = segment_reader_next(&reader, false, &entry)) == 0) {
+		result = hint_builder_add(builder, &entry);
+		if (result < 0)
+			break;
+	}
+	segment_reader_deinit(&reader);
+	return result == SEGMENT_END ? 0 : result;
+}
+
+void hint_builder_take(struct hint_builder *builder, struct hint *hint)
+{
+	*hint = (struct hint){
+		.data = builder->data,
+		.len = builder->len,
+		.at = HINT_HEADER_LEN,
+		.n_entries = builder->n_entries,
+		.last_sequence = builder->last_sequence,
+	};
+	builder->data = NULL;
+	hint_builder_deinit(builder);
+}
+
 /* The bit of one probe. */
 static uint32_t probe(uint64_t hash, unsigned int i, uint32_t bits)
 {
@@ -128,7 +163,8 @@ static int append_filter(struct hint_builder *builder, uint32_t *bits)
 	uint8_t *filter;
 	size_t i;
 
-	if (builder_reserve(builder, HEADER_LEN + len + CRC_LEN) < 0)
+	if (builder_reserve(builder,
+			    HEADER_LEN + len + FILTER_CRC_LEN + CRC_LEN) < 0)
 		return -ENOMEM;
 	filter = builder->data + builder->len;
 	memset(filter, 0, len);
@@ -144,6 +180,12 @@ static int append_filter(struct hint_builder *builder, uint32_t *bits)
 	}
 	builder->len += len;
 	return 0;
+}
+
+static uint32_t filter_crc(const uint8_t *head, const uint8_t *filter,
+			   uint32_t bits)
+{
+	return crc32c(crc32c(0, head, HEADER_LEN), filter, bits / 8);
 }
 
 static int finish(struct hint_builder *builder, const uint8_t *store_id,
@@ -168,6 +210,9 @@ static int finish(struct hint_builder *builder, const uint8_t *store_id,
 	bytes_put32(head + AT_N_ENTRIES, builder->n_entries);
 	bytes_put32(head + AT_FILTER_BITS, bits);
 	bytes_put64(head + AT_ENTRIES_LEN, entries_len);
+	bytes_put32(head + builder->len,
+		    filter_crc(head, head + HEADER_LEN + entries_len, bits));
+	builder->len += FILTER_CRC_LEN;
 	bytes_put32(head + builder->len, crc32c(0, head, builder->len));
 	builder->len += CRC_LEN;
 	return 0;
@@ -230,30 +275,45 @@ static int check_lines(const uint8_t *data, uint64_t entries_len,
 	return rest == 0 ? 0 : HINT_BAD;
 }
 
+/* Whether a header is that of the segment at this length. */
+static bool header_ok(const uint8_t *data, const uint8_t *store_id,
+		      uint32_t segment_id, uint64_t segment_len)
+{
+	return memcmp(data, magic, sizeof(magic)) == 0 &&
+	       bytes_get32(data + AT_VERSION) == HINT_FORMAT &&
+	       bytes_get32(data + AT_SEGMENT_ID) == segment_id &&
+	       memcmp(data + AT_STORE_ID, store_id, SEGMENT_STORE_ID_LEN) ==
+		       0 &&
+	       bytes_get64(data + AT_SEGMENT_LEN) == segment_len &&
+	       bytes_get32(data + AT_FILTER_BITS) % 8 == 0;
+}
+
+/* Entries and filter fill what lies between the header and the CRCs. */
+static bool lens_ok(const uint8_t *data, size_t body)
+{
+	uint64_t entries_len = bytes_get64(data + AT_ENTRIES_LEN);
+	uint64_t filter_len = bytes_get32(data + AT_FILTER_BITS) / 8;
+	size_t rest = body - HEADER_LEN - FILTER_CRC_LEN;
+
+	return entries_len <= rest && filter_len == rest - entries_len;
+}
+
 int hint_parse(struct hint *hint, uint8_t *data, size_t len,
 	       const uint8_t store_id[SEGMENT_STORE_ID_LEN],
 	       uint32_t segment_id, uint64_t segment_len)
 {
 	uint64_t entries_len;
-	uint64_t filter_len;
 	size_t body;
 
-	if (len < HEADER_LEN + CRC_LEN ||
-	    memcmp(data, magic, sizeof(magic)) != 0 ||
-	    bytes_get32(data + AT_VERSION) != HINT_FORMAT ||
-	    bytes_get32(data + AT_SEGMENT_ID) != segment_id ||
-	    memcmp(data + AT_STORE_ID, store_id, SEGMENT_STORE_ID_LEN) != 0 ||
-	    bytes_get64(data + AT_SEGMENT_LEN) != segment_len)
+	if (len < HEADER_LEN + FILTER_CRC_LEN + CRC_LEN ||
+	    !header_ok(data, store_id, segment_id, segment_len))
 		return HINT_BAD;
 	body = len - CRC_LEN;
-	if (crc32c(0, data, body) != bytes_get32(data + body))
+	if (crc32c(0, data, body) != bytes_get32(data + body) ||
+	    !lens_ok(data, body))
 		return HINT_BAD;
 	entries_len = bytes_get64(data + AT_ENTRIES_LEN);
-	filter_len = bytes_get32(data + AT_FILTER_BITS) / 8;
-	if (entries_len > body - HEADER_LEN ||
-	    filter_len != body - HEADER_LEN - entries_len ||
-	    bytes_get32(data + AT_FILTER_BITS) % 8 != 0 ||
-	    check_lines(data, entries_len, bytes_get32(data + AT_N_ENTRIES),
+	if (check_lines(data, entries_len, bytes_get32(data + AT_N_ENTRIES),
 			segment_len) != 0)
 		return HINT_BAD;
 	memset(hint, 0, sizeof(*hint));
@@ -326,18 +386,94 @@ bool hint_next(struct hint *hint, struct hint_entry *entry)
 	return true;
 }
 
-bool hint_may_hold(const struct hint *hint, const void *key, size_t key_len)
+static bool may_hold(const uint8_t *filter, uint32_t bits, uint64_t hash)
 {
-	uint64_t hash = digest_fixed64(key, key_len);
 	unsigned int k;
 
-	if (hint->filter_bits == 0)
+	if (bits == 0)
 		return false;
 	for (k = 0; k < HINT_FILTER_PROBES; k++) {
-		uint32_t bit = probe(hash, k, hint->filter_bits);
+		uint32_t bit = probe(hash, k, bits);
 
-		if (!(hint->filter[bit / 8] & 1U << bit % 8))
+		if (!(filter[bit / 8] & 1U << bit % 8))
 			return false;
 	}
 	return true;
+}
+
+bool hint_may_hold(const struct hint *hint, const void *key, size_t key_len)
+{
+	return may_hold(hint->filter, hint->filter_bits,
+			digest_fixed64(key, key_len));
+}
+
+/* ---- the filter alone ---- */
+
+static int read_filter(struct hint_filter *filter, struct io *io, int fd,
+		       const uint8_t *head, uint64_t segment_len)
+{
+	uint64_t entries_len = bytes_get64(head + AT_ENTRIES_LEN);
+	uint32_t bits = bytes_get32(head + AT_FILTER_BITS);
+	size_t len = bits / 8;
+	uint8_t *data;
+	int result;
+
+	if (entries_len > longest(segment_len) || len > longest(segment_len))
+		return HINT_BAD;
+	data = malloc(len + FILTER_CRC_LEN);
+	if (!data)
+		return -ENOMEM;
+	result = io_pread_full(io, fd, data, len + FILTER_CRC_LEN,
+			       HEADER_LEN + entries_len);
+	if (result == -ENODATA)
+		result = HINT_BAD;
+	if (result == 0 &&
+	    filter_crc(head, data, bits) != bytes_get32(data + len))
+		result = HINT_BAD;
+	if (result != 0) {
+		free(data);
+		return result;
+	}
+	filter->data = data;
+	filter->bits = bits;
+	return 0;
+}
+
+int hint_filter_load(struct hint_filter *filter, struct io *io, const char *dir,
+		     const uint8_t store_id[SEGMENT_STORE_ID_LEN],
+		     uint32_t segment_id, uint64_t segment_len)
+{
+	uint8_t head[HEADER_LEN];
+	char name[SEGMENT_NAME_MAX];
+	char path[PATH_LEN_MAX];
+	int result;
+	int fd;
+
+	segment_hint_name(segment_id, name);
+	result = path_join(path, dir, name);
+	if (result < 0)
+		return result;
+	fd = io->open(io, path, O_RDONLY);
+	if (fd < 0)
+		return fd;
+	result = io_pread_full(io, fd, head, sizeof(head), 0);
+	if (result == -ENODATA ||
+	    (result == 0 &&
+	     !header_ok(head, store_id, segment_id, segment_len)))
+		result = HINT_BAD;
+	if (result == 0)
+		result = read_filter(filter, io, fd, head, segment_len);
+	io->close(io, fd);
+	return result;
+}
+
+void hint_filter_deinit(struct hint_filter *filter)
+{
+	free(filter->data);
+	filter->data = NULL;
+}
+
+bool hint_filter_may_hold(const struct hint_filter *filter, uint64_t hash)
+{
+	return may_hold(filter->data, filter->bits, hash);
 }

@@ -23,6 +23,8 @@
  *                 filter: a Bloom filter over the keys of all puts, dead ones
  *                 too, HINT_FILTER_PROBES probes a key from digest_fixed64
  *                 (Kirsch and Mitzenmacher's double hashing)
+ *                 4  filter_crc  CRC-32C of the header and the filter, so
+ *                            that the filter can be read without the rest
  *                 4  crc     CRC-32C of everything before it
  *
  * The keys are in it, so that the index can be built under a new secret and
@@ -75,23 +77,6 @@ struct hint_builder {
 	uint64_t last_sequence;
 };
 
-void hint_builder_init(struct hint_builder *builder);
-void hint_builder_deinit(struct hint_builder *builder);
-
-/* Adds one entry of the segment.  0 or -ENOMEM. */
-int hint_builder_add(struct hint_builder *builder,
-		     const struct segment_entry *entry);
-
-/*
- * Writes DIR/ID.hint by way of ID.hint.tmp: synced before it is renamed,
- * the folder is not (a lost hint is made again).  0, -ENOMEM, -errno; after a
- * failure an older hint of that name is as it was.
- */
-int hint_builder_write(struct hint_builder *builder, struct io *io,
-		       const char *dir,
-		       const uint8_t store_id[SEGMENT_STORE_ID_LEN],
-		       uint32_t segment_id, uint64_t segment_len);
-
 /* A hint in memory. */
 struct hint {
 	uint8_t *data;
@@ -104,6 +89,33 @@ struct hint {
 	const uint8_t *filter;
 	uint32_t filter_bits;
 };
+
+void hint_builder_init(struct hint_builder *builder);
+void hint_builder_deinit(struct hint_builder *builder);
+
+/* Adds one entry of the segment.  0 or -ENOMEM. */
+int hint_builder_add(struct hint_builder *builder,
+		     const struct segment_entry *entry);
+
+/*
+ * Adds all entries of a sealed segment, read front to back.  0; SEGMENT_BAD:
+ * not all of it can be told; -ENOMEM, -errno.
+ */
+int hint_builder_read(struct hint_builder *builder, struct io *io,
+		      const struct segment *segment);
+
+/* What was added, as a hint to be walked through; takes the builder's data. */
+void hint_builder_take(struct hint_builder *builder, struct hint *hint);
+
+/*
+ * Writes DIR/ID.hint by way of ID.hint.tmp: synced before it is renamed,
+ * the folder is not (a lost hint is made again).  0, -ENOMEM, -errno; after a
+ * failure an older hint of that name is as it was.
+ */
+int hint_builder_write(struct hint_builder *builder, struct io *io,
+		       const char *dir,
+		       const uint8_t store_id[SEGMENT_STORE_ID_LEN],
+		       uint32_t segment_id, uint64_t segment_len);
 
 /*
  * Reads DIR/ID.hint and checks everything: CRC, ids, length, that the
@@ -124,5 +136,23 @@ bool hint_next(struct hint *hint, struct hint_entry *entry);
 
 /* Whether the segment may hold a put of the key; never a false "no". */
 bool hint_may_hold(const struct hint *hint, const void *key, size_t key_len);
+
+/* The filter of a hint, without its entries. */
+struct hint_filter {
+	uint8_t *data; /* owned */
+	uint32_t bits; /* 0: the segment has no puts */
+};
+
+/*
+ * Reads header and filter of DIR/ID.hint alone.  Errors as hint_load's;
+ * HINT_BAD, -ENOENT: nothing is known of the segment's puts.
+ */
+int hint_filter_load(struct hint_filter *filter, struct io *io, const char *dir,
+		     const uint8_t store_id[SEGMENT_STORE_ID_LEN],
+		     uint32_t segment_id, uint64_t segment_len);
+void hint_filter_deinit(struct hint_filter *filter);
+
+/* The same for the digest_fixed64 of a key. */
+bool hint_filter_may_hold(const struct hint_filter *filter, uint64_t hash);
 
 #endif

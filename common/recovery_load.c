@@ -24,6 +24,8 @@ static void account(struct recovery *out, struct segment *segment,
 	struct segment *other;
 	uint64_t len = place_len(out, place);
 
+	if (place->flags & INDEX_TOMBSTONE)
+		segment->tombstone_bytes += len;
 	if (loaded->outcome == INDEX_LOAD_OLDER) {
 		segment->dead_bytes += len;
 		return;
@@ -61,6 +63,8 @@ int recovery_load_entry(struct recovery *out, struct segment *segment,
 
 	if (entry->sequence < out->manifest.floor)
 		return 0;
+	if (entry->sequence < segment->first_sequence)
+		segment->first_sequence = entry->sequence;
 	if (entry->flags & ENTRY_HAS_EXPIRY)
 		place.flags |= INDEX_HAS_EXPIRY;
 	if (entry->kind == ENTRY_TOMBSTONE)
@@ -123,6 +127,7 @@ int recovery_scan(struct recovery *out, struct segment *segment)
 		} else if (result == SEGMENT_BAD) {
 			damaged_at = reader.off;
 			out->damaged_entries++;
+			segment->is_damaged = true;
 			result = segment_reader_resync(&reader);
 		}
 	} while (result == 0);
@@ -233,6 +238,7 @@ static int load_sealed_row(struct recovery_run_state *run,
 		return result;
 	if (segment->capacity < row->len) {
 		run->out->damaged_entries++;
+		segment->is_damaged = true;
 		events_add(run->out->events, EVENT_ERROR,
 			   "segment %u is shorter than it was: what lay "
 			   "behind its end is lost",
@@ -241,11 +247,15 @@ static int load_sealed_row(struct recovery_run_state *run,
 	segment->len = row->len;
 	segment->synced_len = row->len;
 	segment->last_sequence = row->last_sequence;
-	segment->first_sequence = row->last_sequence ? 1 : 0;
+	/* The loading lowers it. */
+	segment->first_sequence = row->last_sequence;
 	segment->sealed = true;
 	result = load_sealed(run->out, segment);
 	if (result < 0)
 		return recovery_fail_errno(run, result, "cannot load", row->id);
+	/* What was lost may have been older. */
+	if (segment->is_damaged && segment->first_sequence > 1)
+		segment->first_sequence = 1;
 	return 0;
 }
 

@@ -289,6 +289,7 @@ static void seal_original(struct recovery *out, const struct tail *tail,
 	segment->synced_len = tail->end;
 	segment->first_sequence = tail->first_sequence;
 	segment->last_sequence = tail->last_sequence;
+	segment->is_damaged = tail->n_damaged > 0;
 	segment->sealed = true;
 	if (trim)
 		segment_trim(out->io, segment);

@@ -45,8 +45,8 @@ struct retire_ops {
 struct retire {
 	struct retire_ops ops;
 	uint64_t clock;
-	struct hold holds;	   /* a ring; the oldest is next */
-	struct segment *segments;  /* owned, oldest first */
+	struct hold holds;	  /* a ring; the oldest is next */
+	struct segment *segments; /* owned, oldest first */
 	struct segment **segments_end;
 	struct retired_index *indexes; /* owned, oldest first */
 	size_t n_indexes;

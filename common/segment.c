@@ -20,9 +20,7 @@ enum {
 	AT_HEADER_LEN = 36,
 	AT_CREATED = 40,
 	AT_N_REPLACES = 48,
-	/* so many ids of replaced segments a header holds at most */
-	REPLACES_MAX = 4096,
-	HEADER_MAX = SEGMENT_HEADER_LEN + 4 * REPLACES_MAX,
+	HEADER_MAX = SEGMENT_HEADER_LEN + 4 * SEGMENT_REPLACES_MAX,
 	/* a reader's window: more than a header and the longest key */
 	WINDOW_LEN = 256 << 10,
 	WINDOW_MIN = 4096,
@@ -57,33 +55,51 @@ bool segment_parse_name(const char *name, uint32_t *id, bool *is_hint)
 	return *is_hint || strcmp(name, again) == 0;
 }
 
-static void encode_header(uint8_t *out, const uint8_t *store_id, uint32_t id,
-			  uint64_t now_ms)
+uint32_t segment_header_len(size_t n_replaces)
 {
-	memset(out, 0, SEGMENT_HEADER_LEN);
+	return (uint32_t)bytes_align8(SEGMENT_HEADER_LEN + 4 * n_replaces);
+}
+
+/* LEN is segment_header_len(n). */
+static void encode_header(uint8_t *out, size_t len, const uint8_t *store_id,
+			  uint32_t id, struct segment *const *replaces,
+			  size_t n, uint64_t now_ms)
+{
+	size_t i;
+
+	memset(out, 0, len);
 	memcpy(out, magic, sizeof(magic));
 	bytes_put32(out + AT_VERSION, SEGMENT_FORMAT);
 	memcpy(out + AT_STORE_ID, store_id, SEGMENT_STORE_ID_LEN);
 	bytes_put32(out + AT_SEGMENT_ID, id);
-	bytes_put32(out + AT_HEADER_LEN, SEGMENT_HEADER_LEN);
+	bytes_put32(out + AT_HEADER_LEN, (uint32_t)len);
 	bytes_put64(out + AT_CREATED, now_ms);
-	bytes_put32(out + AT_CRC, crc32c(0, out, SEGMENT_HEADER_LEN));
+	bytes_put32(out + AT_N_REPLACES, (uint32_t)n);
+	for (i = 0; i < n; i++)
+		bytes_put32(out + SEGMENT_HEADER_LEN + 4 * i, replaces[i]->id);
+	bytes_put32(out + AT_CRC, crc32c(0, out, len));
 }
 
 static int write_header(struct io *io, int fd, const uint8_t *store_id,
-			uint32_t id, uint64_t capacity)
+			uint32_t id, struct segment *const *replaces, size_t n)
 {
-	uint8_t header[SEGMENT_HEADER_LEN];
+	size_t len = segment_header_len(n);
+	uint8_t *header = malloc(len);
 	int result;
 
-	result = io->allocate(io, fd, 0, capacity);
-	if (result < 0 && result != -EOPNOTSUPP)
-		return result;
-	encode_header(header, store_id, id, io->clock_ms(io));
-	result = io_pwrite_full(io, fd, header, sizeof(header), 0);
-	if (result < 0)
-		return result;
-	return io->sync(io, fd);
+	if (!header)
+		return -ENOMEM;
+	encode_header(header, len, store_id, id, replaces, n, io->clock_ms(io));
+	result = io_pwrite_full(io, fd, header, len, 0);
+	free(header);
+	return result < 0 ? result : io->sync(io, fd);
+}
+
+static int allocate(struct io *io, int fd, uint64_t capacity)
+{
+	int result = io->allocate(io, fd, 0, capacity);
+
+	return result == -EOPNOTSUPP ? 0 : result;
 }
 
 static struct segment *segment_new(uint32_t id, int fd)
@@ -117,7 +133,9 @@ int segment_create(struct io *io, const char *dir,
 	fd = io->open(io, path, O_RDWR | O_CREAT | O_EXCL);
 	if (fd < 0)
 		return fd;
-	result = write_header(io, fd, store_id, id, capacity);
+	result = allocate(io, fd, capacity);
+	if (result == 0)
+		result = write_header(io, fd, store_id, id, NULL, 0);
 	if (result < 0)
 		goto fail;
 	result = io->sync_dir(io, dir);
@@ -137,6 +155,89 @@ fail:
 	return result;
 }
 
+/* ---- outputs of compactions ---- */
+
+static int output_path(const char *dir, uint32_t id, char path[PATH_LEN_MAX])
+{
+	char name[SEGMENT_NAME_MAX];
+	char tmp[SEGMENT_NAME_MAX + 4];
+
+	segment_name(id, name);
+	snprintf(tmp, sizeof(tmp), "%s.tmp", name);
+	return path_join(path, dir, tmp);
+}
+
+int segment_create_output(struct io *io, const char *dir, uint32_t id,
+			  uint64_t capacity, struct segment **segment)
+{
+	char path[PATH_LEN_MAX];
+	struct segment *made = NULL;
+	int result = output_path(dir, id, path);
+	int fd;
+
+	if (result < 0)
+		return result;
+	fd = io->open(io, path, O_RDWR | O_CREAT | O_EXCL);
+	if (fd < 0)
+		return fd;
+	result = allocate(io, fd, capacity);
+	if (result == 0) {
+		made = segment_new(id, fd);
+		result = made ? 0 : -ENOMEM;
+	}
+	if (result < 0) {
+		io->close(io, fd);
+		io->unlink(io, path);
+		return result;
+	}
+	made->capacity = capacity;
+	*segment = made;
+	return 0;
+}
+
+int segment_finish_output(struct io *io, const char *dir,
+			  const uint8_t store_id[SEGMENT_STORE_ID_LEN],
+			  struct segment *output,
+			  struct segment *const *replaces, size_t n_replaces)
+{
+	char name[SEGMENT_NAME_MAX];
+	char from[PATH_LEN_MAX];
+	char to[PATH_LEN_MAX];
+	int result = output_path(dir, output->id, from);
+
+	segment_name(output->id, name);
+	if (result == 0)
+		result = path_join(to, dir, name);
+	if (result == 0)
+		result = write_header(io, output->fd, store_id, output->id,
+				      replaces, n_replaces);
+	if (result == 0)
+		result = io->rename(io, from, to);
+	if (result == 0)
+		output->synced_len = output->len;
+	return result;
+}
+
+void segment_drop_output(struct io *io, const char *dir, struct segment *output)
+{
+	char name[SEGMENT_NAME_MAX];
+	char path[PATH_LEN_MAX];
+
+	if (!output)
+		return;
+	if (output_path(dir, output->id, path) == 0)
+		io->unlink(io, path);
+	segment_hint_name(output->id, name);
+	if (path_join(path, dir, name) == 0)
+		io->unlink(io, path);
+	segment_name(output->id, name);
+	if (path_join(path, dir, name) == 0)
+		io->unlink(io, path);
+	segment_free(io, output);
+}
+
+/* ---- opening ---- */
+
 /* 0, or what is wrong with the header of LEN bytes. */
 static int check_header(uint8_t *header, size_t len, const uint8_t *store_id,
 			uint32_t id)
@@ -154,8 +255,9 @@ static int check_header(uint8_t *header, size_t len, const uint8_t *store_id,
 	return 0;
 }
 
+/* The whole header in HEADER, malloc'ed, on success. */
 static int read_header(struct io *io, int fd, const uint8_t *store_id,
-		       uint32_t id, uint32_t *header_len)
+		       uint32_t id, uint8_t **header, uint32_t *header_len)
 {
 	uint8_t fixed[SEGMENT_HEADER_LEN];
 	uint32_t len;
@@ -177,10 +279,50 @@ static int read_header(struct io *io, int fd, const uint8_t *store_id,
 		result = SEGMENT_BAD;
 	if (result == 0)
 		result = check_header(all, len, store_id, id);
-	free(all);
-	if (result == 0)
-		*header_len = len;
-	return result;
+	if (result != 0) {
+		free(all);
+		return result;
+	}
+	*header = all;
+	*header_len = len;
+	return 0;
+}
+
+int segment_read_replaces(struct io *io, const char *dir,
+			  const uint8_t store_id[SEGMENT_STORE_ID_LEN],
+			  uint32_t id, uint32_t **ids, size_t *n)
+{
+	char name[SEGMENT_NAME_MAX];
+	char path[PATH_LEN_MAX];
+	uint8_t *header = NULL;
+	uint32_t len;
+	size_t count;
+	size_t i;
+	int result;
+	int fd;
+
+	segment_name(id, name);
+	result = path_join(path, dir, name);
+	if (result < 0)
+		return result;
+	fd = io->open(io, path, O_RDONLY);
+	if (fd < 0)
+		return fd;
+	result = read_header(io, fd, store_id, id, &header, &len);
+	io->close(io, fd);
+	if (result != 0)
+		return result;
+	count = bytes_get32(header + AT_N_REPLACES);
+	if (len != segment_header_len(count)) {
+		free(header);
+		return SEGMENT_BAD;
+	}
+	*ids = malloc((count + 1) * sizeof(**ids));
+	for (i = 0; *ids && i < count; i++)
+		(*ids)[i] = bytes_get32(header + SEGMENT_HEADER_LEN + 4 * i);
+	free(header);
+	*n = count;
+	return *ids ? 0 : -ENOMEM;
 }
 
 int segment_open(struct io *io, const char *dir,
@@ -190,6 +332,7 @@ int segment_open(struct io *io, const char *dir,
 	char name[SEGMENT_NAME_MAX];
 	char path[PATH_LEN_MAX];
 	struct segment *opened;
+	uint8_t *header = NULL;
 	struct io_stat st;
 	int result;
 	int fd;
@@ -208,7 +351,9 @@ int segment_open(struct io *io, const char *dir,
 	}
 	result = io->stat(io, fd, &st);
 	if (result == 0)
-		result = read_header(io, fd, store_id, id, &opened->header_len);
+		result = read_header(io, fd, store_id, id, &header,
+				     &opened->header_len);
+	free(header);
 	if (result != 0 && result != SEGMENT_BAD) {
 		segment_free(io, opened);
 		return result;

@@ -9,7 +9,8 @@
  *       32     4  segment_id   as in the file's name
  *       36     4  header_len   64 + 4 * n_replaces, rounded up to 8
  *       40     8  created      ms since 1970
- *       48     4  n_replaces   compaction outputs: how many they replace
+ *       48     4  n_replaces   a compaction's output: how many segments
+ *                              it takes the place of; else 0
  *       52    12  reserved     0
  *       64  4 * n  replaces    their ids
  *   header_len        entries (common/entry.h), 8-byte aligned; then zeros
@@ -17,11 +18,18 @@
  * A segment is made with room for its capacity, so behind the last entry
  * come zeros.  It is never truncated, and never written twice at one place.
  *
+ * A compaction's output is written as ID.seg.tmp.  It gets its header, and
+ * then its name, when it is whole and synced; one run makes one output.  So
+ * who finds it under its name while the manifest lists what it replaces may
+ * remove it: it holds copies only.  Without a manifest it is the other way
+ * round.  It holds no batch heads, and its sequences are in any order.
+ *
  * struct segment is the open file.  Who may touch what:
  *   id, fd, capacity, header_len  set once
  *   len, synced_len, first and last sequence   the thread that appends;
  *                  others only once it is sealed
- *   live_bytes, dead_bytes   the thread that writes the index
+ *   live_bytes, dead_bytes, tombstone_bytes, stuck_*, is_damaged, is_wanted
+ *                  the thread that writes the index
  */
 #ifndef GETME_COMMON_SEGMENT_H
 #define GETME_COMMON_SEGMENT_H
@@ -41,6 +49,8 @@ enum {
 	SEGMENT_ID_BITS = 24, /* what the index holds of an id */
 	/* bytes; beyond, the index could not tell a second entry's place */
 	SEGMENT_SHARED_MAX = 128 << 20,
+	/* so many ids of replaced segments a header holds at most */
+	SEGMENT_REPLACES_MAX = 4096,
 };
 
 enum segment_result {
@@ -56,12 +66,17 @@ struct segment {
 	uint64_t capacity;
 	uint64_t len; /* the end of the last good entry */
 	uint64_t synced_len;
-	uint64_t first_sequence; /* 0: no entries */
+	uint64_t first_sequence; /* 0: no entries; none in it has a lower one */
 	uint64_t last_sequence;
 	uint64_t live_bytes;
-	uint64_t dead_bytes;
+	uint64_t dead_bytes;	  /* tombstones are dead */
+	uint64_t tombstone_bytes; /* of the dead ones; a run may keep them */
+	uint64_t stuck_bytes;	  /* of these, what the last run had to keep */
+	uint32_t stuck_by; /* as long as there is the segment of this id */
 	uint32_t header_len;
-	bool sealed;	       /* the manifest holds its length */
+	bool is_damaged;       /* not all of it can be told: not compacted */
+	bool is_wanted;	       /* a full compaction has still to do it */
+	_Atomic bool sealed;   /* the manifest holds its length */
 	_Atomic bool replaced; /* no longer part of the store */
 	struct segment *next;  /* of whatever list owns it */
 	uint64_t retired_at;   /* common/retire's */
@@ -83,6 +98,40 @@ bool segment_parse_name(const char *name, uint32_t *id, bool *is_hint);
 int segment_create(struct io *io, const char *dir,
 		   const uint8_t store_id[SEGMENT_STORE_ID_LEN], uint32_t id,
 		   uint64_t capacity, struct segment **segment);
+
+/*
+ * Makes DIR/ID.seg.tmp with room for CAPACITY bytes, for a compaction's
+ * output: no header, not synced.  -EEXIST, -ENOSPC, ...; then nothing of that
+ * name is left that was not there.
+ */
+int segment_create_output(struct io *io, const char *dir, uint32_t id,
+			  uint64_t capacity, struct segment **segment);
+
+/* The length of a header that names N replaced segments. */
+uint32_t segment_header_len(size_t n_replaces);
+
+/*
+ * An output is all written (segment->len): writes the header that names the
+ * N replaced segments, syncs, and gives the file its name.  The folder is
+ * not synced.  0 or -errno.
+ */
+int segment_finish_output(struct io *io, const char *dir,
+			  const uint8_t store_id[SEGMENT_STORE_ID_LEN],
+			  struct segment *output,
+			  struct segment *const *replaces, size_t n_replaces);
+
+/* Closes and frees an output that is of no use, and removes its file. */
+void segment_drop_output(struct io *io, const char *dir,
+			 struct segment *output);
+
+/*
+ * Reads the header of DIR/ID.seg: which segments it replaces.  IDS is
+ * malloc'ed, the caller frees it (N may be 0).  0; SEGMENT_BAD,
+ * SEGMENT_FOREIGN, SEGMENT_NEWER; -ENOMEM, -errno.
+ */
+int segment_read_replaces(struct io *io, const char *dir,
+			  const uint8_t store_id[SEGMENT_STORE_ID_LEN],
+			  uint32_t id, uint32_t **ids, size_t *n);
 
 /*
  * Opens DIR/ID.seg and checks its header.  0, SEGMENT_FOREIGN,

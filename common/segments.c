@@ -7,7 +7,11 @@ enum { ID_MASK = (1 << SEGMENT_ID_BITS) - 1 };
 
 struct segments *segments_new(void)
 {
-	return calloc(1, sizeof(struct segments));
+	struct segments *segments = calloc(1, sizeof(*segments));
+
+	if (segments)
+		pthread_mutex_init(&segments->adding, NULL);
+	return segments;
 }
 
 /* As many of the leaves as may be there. */
@@ -28,6 +32,7 @@ void segments_free(struct segments *segments)
 	for (i = 0; i < n_leaves(segments); i++)
 		free(atomic_load_explicit(&segments->leaves[i],
 					  memory_order_relaxed));
+	pthread_mutex_destroy(&segments->adding);
 	free(segments);
 }
 
@@ -42,7 +47,6 @@ static _Atomic(struct segment *) *place(const struct segments *segments,
 	return leaf ? &leaf->at[id % SEGMENTS_LEAF_LEN] : NULL;
 }
 
-/* One thread adds at a time. */
 static void raise_end(struct segments *segments, uint32_t taken)
 {
 	uint32_t end =
@@ -53,7 +57,7 @@ static void raise_end(struct segments *segments, uint32_t taken)
 				      memory_order_release);
 }
 
-int segments_add(struct segments *segments, struct segment *segment)
+static int add(struct segments *segments, struct segment *segment)
 {
 	uint32_t number = (segment->id & ID_MASK) >> SEGMENTS_LEAF_BITS;
 	_Atomic(struct segment *) *at = place(segments, segment->id);
@@ -73,6 +77,16 @@ int segments_add(struct segments *segments, struct segment *segment)
 	raise_end(segments, segment->id & ID_MASK);
 	atomic_fetch_add(&segments->count, 1);
 	return 0;
+}
+
+int segments_add(struct segments *segments, struct segment *segment)
+{
+	int result;
+
+	pthread_mutex_lock(&segments->adding);
+	result = add(segments, segment);
+	pthread_mutex_unlock(&segments->adding);
+	return result;
 }
 
 void segments_remove(struct segments *segments, const struct segment *segment)

@@ -3,14 +3,15 @@
  *
  * The index holds the low 24 bits of a segment's id; no two segments of a
  * store share them (segments_next_id skips ids that would).  A lookup takes
- * two loads and no lock and may run in any thread.  Upkeep adds a segment
- * when it makes it; the thread that writes the index removes it, and it is
+ * two loads and no lock and may run in any thread.  Any thread may add a
+ * segment: upkeep does when it makes one, a compaction its output; the thread that writes the index removes it, and it is
  * freed only when no reader can still hold it.  The table's owner frees what
  * is in it at the end.
  */
 #ifndef GETME_COMMON_SEGMENTS_H
 #define GETME_COMMON_SEGMENTS_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,6 +30,7 @@ struct segments_leaf {
 
 struct segments {
 	_Atomic(struct segments_leaf *) leaves[SEGMENTS_N_LEAVES];
+	pthread_mutex_t adding;
 	_Atomic uint32_t count;
 	_Atomic uint32_t end; /* no place from here on was ever taken */
 };

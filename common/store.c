@@ -170,8 +170,7 @@ int store_reserve(struct store *store, const struct record *record,
 			     n_pending);
 }
 
-/* What an entry that is no longer pointed to took. */
-static void note_dead(struct store *store, const struct index_place *place)
+void store_note_dead(struct store *store, const struct index_place *place)
 {
 	struct segment *segment = segments_get(store->segments, place->segment);
 	uint64_t len = (uint64_t)place->len8 * 8;
@@ -204,15 +203,16 @@ static void apply_item(struct store *store, const struct record *record,
 
 	if (record->deletes[i]) {
 		segment->dead_bytes += item->len;
+		segment->tombstone_bytes += item->len;
 		store->dead_bytes += item->len;
 		if (index_remove(store->index, digest, &old) == 0)
-			note_dead(store, &old);
+			store_note_dead(store, &old);
 		return;
 	}
 	segment->live_bytes += item->len;
 	store->live_bytes += item->len;
 	if (index_put(store->index, digest, &place, &old) == INDEX_REPLACED)
-		note_dead(store, &old);
+		store_note_dead(store, &old);
 }
 
 void store_make_visible(struct store *store, const struct record *record)
@@ -245,13 +245,20 @@ static void discard_replaced(void *ctx, struct segment *segment)
 	if (!segment->replaced)
 		return;
 	segments_remove(store->segments, segment);
+	store->live_bytes -= segment->live_bytes;
+	store->dead_bytes -= segment->dead_bytes;
 	retire_segment(&store->retire, segment);
+}
+
+void store_discard_replaced(struct store *store)
+{
+	segments_each(store->segments, discard_replaced, store);
 }
 
 void store_sweep(struct store *store)
 {
 	if (upkeep_found_replaced(store->upkeep))
-		segments_each(store->segments, discard_replaced, store);
+		store_discard_replaced(store);
 }
 
 void store_make_cleared(struct store *store, struct index *index)
@@ -259,7 +266,8 @@ void store_make_cleared(struct store *store, struct index *index)
 	index_close(store->index);
 	retire_index(&store->retire, store->index);
 	store->index = index;
-	segments_each(store->segments, discard_replaced, store);
+	store_discard_replaced(store);
+	store_compact_cancel(store);
 	store->live_bytes = 0;
 	store->dead_bytes = 0;
 }
@@ -465,6 +473,13 @@ void store_get_stats(struct store *store, struct store_stats *stats)
 	stats->corrupt_reads = store->corrupt_reads;
 	stats->write_errors = store->log.n_write_errors;
 	stats->rolls = store->log.n_rolls;
+	stats->compactions = store->run.n_runs;
+	stats->compactions_failed = store->run.n_failed;
+	stats->compaction_bytes_written = store->run.bytes_written;
+	stats->compaction_bytes_freed = store->run.bytes_freed;
+	stats->compact_total_bytes = store->run.bytes_wanted;
+	stats->compact_done_bytes = store_compact_done(store);
+	stats->retired_bytes = store->retire.held_bytes;
 	stats->full = store_is_full(store);
 	stats->read_only = store->log.read_only;
 	stats->damaged = stats->damaged_entries > 0;

@@ -69,6 +69,11 @@ struct store_options {
 	 * nobody can attach; opening and closing cost less.
 	 */
 	bool private_index;
+	/*
+	 * Room for a compaction is held back, so that a full disk can be
+	 * compacted; costs a segment's blocks.
+	 */
+	bool hold_reserve;
 	/* Told while loading, may be NULL: segments done, of all. */
 	void (*progress)(void *ctx, uint64_t done, uint64_t total);
 	void *progress_ctx;
@@ -148,6 +153,19 @@ int store_sync(struct store *store);
 /* Ends the active segment, so that the next write goes to a new one. */
 int store_roll(struct store *store);
 
+/*
+ * Gives back the room of everything that was dead before, on the calling
+ * thread.  0; STORE_READ_ONLY, STORE_UNKNOWN (the log's sync failed);
+ * -ENOSPC, -EIO, ...: what was done before stays done, nothing is lost.
+ */
+int store_compact(struct store *store);
+
+/*
+ * One run, if the default triggers give a reason (common/compaction_pick.h).
+ * As store_compact; STORE_NOT_FOUND: there was no reason.
+ */
+int store_compact_due(struct store *store);
+
 uint64_t store_count(const struct store *store);
 
 /*
@@ -179,6 +197,13 @@ struct store_stats {
 	uint64_t corrupt_reads;
 	uint64_t write_errors;
 	uint64_t rolls;
+	uint64_t compactions;
+	uint64_t compactions_failed;
+	uint64_t compaction_bytes_written;
+	uint64_t compaction_bytes_freed;
+	uint64_t compact_done_bytes; /* of a full compaction; 0: none runs */
+	uint64_t compact_total_bytes;
+	uint64_t retired_bytes; /* replaced, but someone may still read it */
 	bool full;
 	bool read_only;
 	bool damaged;

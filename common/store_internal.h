@@ -10,6 +10,8 @@
 #ifndef GETME_COMMON_STORE_INTERNAL_H
 #define GETME_COMMON_STORE_INTERNAL_H
 
+#include "common/compaction.h"
+#include "common/compaction_pick.h"
 #include "common/digest.h"
 #include "common/events.h"
 #include "common/index.h"
@@ -27,6 +29,20 @@ enum {
 	STORE_CORRUPT_NOTED = 64, /* damaged places that were reported */
 };
 
+/* One compaction at a time; the index's thread's (common/store_compact.c). */
+struct store_run {
+	struct compaction work; /* n_inputs 0: no run */
+	struct hold hold;
+	enum compaction_reason reason;
+	uint64_t input_bytes;
+	uint64_t n_runs;
+	uint64_t n_failed;
+	uint64_t bytes_written;
+	uint64_t bytes_freed;
+	uint64_t bytes_wanted; /* of a full compaction; 0: none is under way */
+	uint64_t bytes_done;   /* of these */
+};
+
 struct store {
 	struct io *io;
 	char dir[PATH_LEN_MAX];
@@ -39,6 +55,8 @@ struct store {
 	struct retire retire;
 	bool abandoned; /* nothing is written any more */
 	struct upkeep *upkeep;
+	uint8_t store_id[SEGMENT_STORE_ID_LEN];
+	struct store_run run;
 	struct log log;
 	struct view_buffer buffer;
 	/* found at open */
@@ -70,6 +88,12 @@ void store_make_visible(struct store *store, const struct record *record);
  */
 void store_make_cleared(struct store *store, struct index *index);
 
+/* What an entry that is no longer pointed to took is dead. */
+void store_note_dead(struct store *store, const struct index_place *place);
+
+/* Takes out of the table what upkeep has marked as replaced. */
+void store_discard_replaced(struct store *store);
+
 /* Discards segments that no entry could be written to. */
 void store_sweep(struct store *store);
 
@@ -81,6 +105,42 @@ int store_new_index(struct store *store, struct index **index);
 
 /* A read met a damaged entry: counts it, reports each place once. */
 void store_note_corrupt(struct store *store, const struct index_place *place);
+
+/* ---- store_compact.c; the steps of common/compaction.h ---- */
+
+/*
+ * Picks a run by POLICY, if there is a reason and no run.  0: it is begun,
+ * compaction_copy(&store->run.work) is next.  STORE_NOT_FOUND: nothing to do.
+ * -ENOMEM.
+ */
+int store_compact_begin(struct store *store,
+			const struct compaction_policy *policy);
+
+/* The copy is made: it becomes part of the table.  0 or -ENOMEM, -EEXIST. */
+int store_compact_copied(struct store *store);
+
+/* Moves at most MAX entries of the index; whether that was all. */
+bool store_compact_move(struct store *store, size_t max);
+
+/*
+ * The end of a run: RESULT is 0, or what compaction_copy or _install said
+ * last (then the output goes, unless the index points to it: that is left
+ * to the end of the store).
+ */
+void store_compact_end(struct store *store, int result);
+
+/* A clear has ended what the run worked on. */
+void store_compact_cancel(struct store *store);
+
+/* Begins a full compaction of what is sealed by now, and ends it. */
+void store_compact_want_all(struct store *store);
+void store_compact_want_none(struct store *store);
+
+/* The store closes: what a run has left undone goes. */
+void store_compact_close(struct store *store);
+
+/* How much of a full compaction is done, bytes of its inputs. */
+uint64_t store_compact_done(const struct store *store);
 
 /* Of a full disk: "full", for state texts. */
 bool store_is_full(const struct store *store);

@@ -121,6 +121,7 @@ static int recover(struct store *store, const struct store_options *options,
 		.io = store->io,
 		.dir = store->dir,
 		.segment_size = options->segment_size,
+		.hold_reserve = options->hold_reserve,
 		.changed = options->changed,
 		.ctx = options->changed_ctx,
 	};
@@ -130,6 +131,8 @@ static int recover(struct store *store, const struct store_options *options,
 	if (result != 0)
 		return result;
 	upkeep.segments = recovery.segments;
+	memcpy(store->store_id, recovery.manifest.store_id,
+	       sizeof(store->store_id));
 	result = upkeep_new(&upkeep, &recovery.manifest, &store->upkeep);
 	if (result < 0) {
 		recovery_deinit(&recovery);
@@ -294,6 +297,7 @@ int store_close(struct store *store)
 	}
 	if (result != 0)
 		end = UPKEEP_ABANDON;
+	store_compact_close(store);
 	retire_deinit(&store->retire);
 	last = upkeep_free(store->upkeep, end);
 	if (result == 0 && last == 0)
@@ -307,6 +311,7 @@ void store_abandon(struct store *store)
 	if (!store)
 		return;
 	store->abandoned = true;
+	compaction_deinit(&store->run.work);
 	retire_deinit(&store->retire);
 	upkeep_free(store->upkeep, UPKEEP_ABANDON);
 	release(store);

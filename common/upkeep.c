@@ -59,8 +59,7 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-/* Wakes the thread, or does its work; with the lock held. */
-static void go(struct upkeep *upkeep)
+void upkeep_go(struct upkeep *upkeep)
 {
 	if (upkeep->threaded) {
 		pthread_cond_signal(&upkeep->work);
@@ -110,6 +109,8 @@ int upkeep_new(const struct upkeep_options *options, struct manifest *manifest,
 	cond_init(&upkeep->done);
 	upkeep->manifest = *manifest;
 	memset(manifest, 0, sizeof(*manifest));
+	upkeep->next_id = upkeep->manifest.next_segment;
+	upkeep->hold_reserve = options->hold_reserve;
 	for (i = 0; i < upkeep->manifest.n_segments; i++)
 		upkeep->bytes_sealed += upkeep->manifest.segments[i].len;
 	*out = upkeep;
@@ -180,6 +181,10 @@ int upkeep_free(struct upkeep *upkeep, enum upkeep_end end)
 		return 0;
 	stop_thread(upkeep, end == UPKEEP_ABANDON);
 	if (end == UPKEEP_FINISH)
+		upkeep_drop_reserve(upkeep);
+	else
+		segment_free(upkeep->io, upkeep->reserve);
+	if (end == UPKEEP_FINISH)
 		result = finish(upkeep);
 	while ((segment = list_pop(&upkeep->discards)) != NULL)
 		segment_free(upkeep->io, segment);
@@ -199,13 +204,13 @@ int upkeep_take(struct upkeep *upkeep, uint64_t len, struct segment **segment)
 	/* Ready, and listed: no need to wait for what upkeep is busy with. */
 	*segment = upkeep_take_spare(upkeep, len);
 	if (*segment) {
-		go(upkeep);
+		upkeep_go(upkeep);
 		unlock(upkeep);
 		return 0;
 	}
 	upkeep->take =
 		(struct take_request){ .state = REQUEST_PENDING, .len = len };
-	go(upkeep);
+	upkeep_go(upkeep);
 	while (upkeep->take.state == REQUEST_PENDING)
 		pthread_cond_wait(&upkeep->done, &upkeep->lock);
 	result = upkeep->take.result;
@@ -221,7 +226,7 @@ void upkeep_want_spare(struct upkeep *upkeep)
 	lock(upkeep);
 	upkeep->want_spare = true;
 	upkeep->retry = true;
-	go(upkeep);
+	upkeep_go(upkeep);
 	unlock(upkeep);
 }
 
@@ -245,7 +250,7 @@ int upkeep_fill(struct upkeep *upkeep, struct segment *segment)
 {
 	lock(upkeep);
 	list_push(&upkeep->fills, segment);
-	go(upkeep);
+	upkeep_go(upkeep);
 	unlock(upkeep);
 	return 0;
 }
@@ -256,7 +261,7 @@ int upkeep_flush(struct upkeep *upkeep)
 
 	lock(upkeep);
 	upkeep->flush.state = REQUEST_PENDING;
-	go(upkeep);
+	upkeep_go(upkeep);
 	while (upkeep->flush.state == REQUEST_PENDING)
 		pthread_cond_wait(&upkeep->done, &upkeep->lock);
 	result = upkeep->flush.result;
@@ -272,7 +277,7 @@ int upkeep_clear(struct upkeep *upkeep, uint64_t floor)
 	lock(upkeep);
 	upkeep->clear = (struct clear_request){ .state = REQUEST_PENDING,
 						.floor = floor };
-	go(upkeep);
+	upkeep_go(upkeep);
 	while (upkeep->clear.state == REQUEST_PENDING)
 		pthread_cond_wait(&upkeep->done, &upkeep->lock);
 	result = upkeep->clear.result;
@@ -289,7 +294,7 @@ void upkeep_discard(struct upkeep *upkeep, struct segment *segment)
 	list_remove(&upkeep->noted, segment);
 	list_remove(&upkeep->fills, segment);
 	list_push(&upkeep->discards, segment);
-	go(upkeep);
+	upkeep_go(upkeep);
 	unlock(upkeep);
 }
 
@@ -308,7 +313,7 @@ void upkeep_settle(struct upkeep *upkeep)
 {
 	lock(upkeep);
 	while (!upkeep->threaded && upkeep_is_due(upkeep))
-		go(upkeep);
+		upkeep_go(upkeep);
 	while (upkeep->threaded && (upkeep->busy || upkeep_is_due(upkeep)))
 		pthread_cond_wait(&upkeep->done, &upkeep->lock);
 	unlock(upkeep);

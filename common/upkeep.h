@@ -17,6 +17,11 @@
  *  3. Reported segments are sealed in the order in which they were filled,
  *     and next_sequence moves with them.
  *
+ *  4. Where asked for (hold_reserve), room for a compaction's output is held
+ *     back: a file without entries, its blocks allocated.  While it cannot be
+ *     made there is no spare either, so puts are refused before the last room
+ *     is gone.
+ *
  * Errors: a spare that cannot be made leaves the error in upkeep_spare_error
  * and is tried again: at the next take, and by the thread once a second.
  */
@@ -33,6 +38,7 @@
 
 enum upkeep_result {
 	UPKEEP_UNKNOWN = 1, /* the manifest's write failed half-way */
+	UPKEEP_STALE = 2,   /* what was to be replaced is no longer listed */
 };
 
 struct upkeep;
@@ -42,6 +48,7 @@ struct upkeep_options {
 	const char *dir;
 	struct segments *segments; /* for free ids, and sizes */
 	uint64_t segment_size;	   /* 0: automatic */
+	bool hold_reserve;	   /* see invariant 4 */
 	/* Told on the upkeep thread when something ended or failed; or NULL. */
 	void (*changed)(void *ctx);
 	void *ctx;
@@ -107,6 +114,34 @@ int upkeep_flush(struct upkeep *upkeep);
  */
 int upkeep_clear(struct upkeep *upkeep, uint64_t floor);
 
+/* How large a segment is made now, bytes; any thread. */
+uint64_t upkeep_segment_size(const struct upkeep *upkeep);
+
+/*
+ * A file with room for LEN bytes for a compaction's output: the reserve, or
+ * a new one.  The caller's, and in no table.  Any one thread.  0, -ENOSPC, ...
+ */
+int upkeep_take_output(struct upkeep *upkeep, uint64_t len,
+		       struct segment **output);
+
+/* The run that took it is over: room is held back again. */
+void upkeep_end_output(struct upkeep *upkeep);
+
+/*
+ * A manifest in which the N INPUTS, all sealed, are replaced by OUTPUT (whole,
+ * synced, named, in the table; NULL: nothing takes their place); waits.  0:
+ * durable, the inputs are marked replaced.  UPKEEP_STALE: an input is no
+ * longer listed (a clear came first).  -errno: surely not, the inputs stand.
+ * UPKEEP_UNKNOWN: it may be; upkeep goes on as if it were, and a later
+ * upkeep_flush that returns 0 makes it so.
+ */
+int upkeep_install(struct upkeep *upkeep, struct segment *output,
+		   struct segment *const *inputs, size_t n);
+
+/* After UPKEEP_UNKNOWN: makes it certain.  0 (inputs marked), -errno. */
+int upkeep_settle_install(struct upkeep *upkeep, struct segment *const *inputs,
+			  size_t n);
+
 /*
  * Whether since the last call a segment was filled without an entry (a write
  * to it failed); it is marked replaced, and its owner's to discard.
@@ -114,8 +149,9 @@ int upkeep_clear(struct upkeep *upkeep, uint64_t floor);
 bool upkeep_found_replaced(struct upkeep *upkeep);
 
 /*
- * Unlinks, closes and frees a replaced segment, in the background.  The
- * caller has removed it from the table.
+ * Unlinks, closes and frees a segment that is replaced, or that no manifest
+ * lists, in the background.  The caller has removed it from the table.  One
+ * that is listed is only closed.
  */
 void upkeep_discard(struct upkeep *upkeep, struct segment *segment);
 

@@ -3,6 +3,7 @@
  *
  *	upkeep.c	what is asked of it, and its thread
  *	upkeep_round.c	what one round of its work does
+ *	upkeep_output.c	what a compaction asks for
  */
 #ifndef GETME_COMMON_UPKEEP_INTERNAL_H
 #define GETME_COMMON_UPKEEP_INTERNAL_H
@@ -36,6 +37,14 @@ struct clear_request {
 	int result;
 };
 
+struct install_request {
+	enum request_state state;
+	struct segment *output;
+	struct segment *const *inputs;
+	size_t n_inputs;
+	int result;
+};
+
 struct flush_request {
 	enum request_state state;
 	int result;
@@ -59,7 +68,7 @@ struct upkeep {
 	bool dirty;  /* the manifest in memory is not the one on disk */
 	bool frozen; /* it must not be written any more */
 	struct segment *unlisted; /* a spare that no manifest lists yet */
-	uint64_t bytes_sealed;
+	_Atomic uint64_t bytes_sealed;
 
 	/* shared, under the lock */
 	pthread_mutex_t lock;
@@ -71,7 +80,11 @@ struct upkeep {
 	bool abandon;
 	bool busy;
 	bool want_spare;
-	bool retry; /* what failed is to be tried again */
+	bool retry;	  /* what failed is to be tried again */
+	uint32_t next_id; /* no file has this id or a higher one */
+	bool hold_reserve;
+	bool output_out;	 /* a run has taken what was held back */
+	struct segment *reserve; /* an empty output, in no table */
 	struct segment *spare;
 	_Atomic bool has_spare;
 	_Atomic bool has_replaced; /* segments that were never of use */
@@ -79,6 +92,7 @@ struct upkeep {
 	int manifest_error;
 	struct take_request take;
 	struct clear_request clear;
+	struct install_request install;
 	struct flush_request flush;
 	struct list fills;
 	struct list noted; /* filled, but no durable manifest says so yet */
@@ -145,6 +159,15 @@ static inline void unlock(struct upkeep *upkeep)
 	pthread_mutex_unlock(&upkeep->lock);
 }
 
+/* Wakes the thread, or does its work; with the lock held. */
+void upkeep_go(struct upkeep *upkeep);
+
+/*
+ * Makes MANIFEST durable and counts it; on a full disk with the room that
+ * was held back.  As manifest_store.
+ */
+int upkeep_store_manifest(struct upkeep *upkeep, struct manifest *manifest);
+
 /* Under the lock: whether a round has anything to do. */
 bool upkeep_is_due(const struct upkeep *upkeep);
 
@@ -156,6 +179,20 @@ void upkeep_run_round(struct upkeep *upkeep);
 
 /* Under the lock: the spare, if it has room for LEN bytes; else NULL. */
 struct segment *upkeep_take_spare(struct upkeep *upkeep, uint64_t len);
+
+/* How large a segment is made by itself. */
+uint64_t upkeep_automatic_size(const struct upkeep *upkeep);
+
+/* An id that no file has, for one that is to be made.  0 or -EOVERFLOW. */
+int upkeep_new_id(struct upkeep *upkeep, uint32_t *id);
+
+/* ---- upkeep_output.c ---- */
+
+/* Makes the reserve if it is wanted and missing.  0 or -errno. */
+int upkeep_round_reserve(struct upkeep *upkeep);
+/* Whether there was one. */
+bool upkeep_drop_reserve(struct upkeep *upkeep);
+void upkeep_run_install(struct upkeep *upkeep);
 
 /* The runner's, without the lock.  0, -errno, UPKEEP_UNKNOWN. */
 int upkeep_write_manifest(struct upkeep *upkeep);

@@ -8,7 +8,7 @@
 enum {
 	AUTO_MIN = 4 << 20, /* bytes, automatic segment sizes */
 	AUTO_MAX = 128 << 20,
-	AUTO_SHARE = 8,	      /* a segment is at most 1/8 of the store */
+	AUTO_SHARE = 16,      /* a segment is at most 1/16 of the store */
 	TAKEN_IDS_MAX = 1000, /* files in the way of a new segment */
 };
 
@@ -44,7 +44,7 @@ static void note_filled(struct upkeep *upkeep, const struct segment *segment)
 	upkeep->bytes_sealed += segment->len;
 }
 
-static uint64_t automatic_size(const struct upkeep *upkeep)
+uint64_t upkeep_automatic_size(const struct upkeep *upkeep)
 {
 	uint64_t size = AUTO_MIN;
 
@@ -55,29 +55,43 @@ static uint64_t automatic_size(const struct upkeep *upkeep)
 	return size;
 }
 
+int upkeep_new_id(struct upkeep *upkeep, uint32_t *out)
+{
+	uint32_t id;
+
+	lock(upkeep);
+	id = segments_next_id(upkeep->segments, upkeep->next_id);
+	/* Ids are used up: a manifest could not hold the next. */
+	if (id < upkeep->next_id || id == UINT32_MAX) {
+		unlock(upkeep);
+		return -EOVERFLOW;
+	}
+	upkeep->next_id = id + 1;
+	unlock(upkeep);
+	*out = id;
+	return 0;
+}
+
 /* Makes and lists, in memory, a segment with room for LEN bytes. */
 static int make_segment(struct upkeep *upkeep, uint64_t len,
 			struct segment **out)
 {
 	struct manifest *manifest = &upkeep->manifest;
-	uint64_t capacity = automatic_size(upkeep);
+	uint64_t capacity = upkeep_automatic_size(upkeep);
 	struct segment *made;
-	uint32_t id = manifest->next_segment;
 	unsigned int tries = 0;
+	uint32_t id;
 	int result;
 
 	if (capacity < SEGMENT_HEADER_LEN + len)
 		capacity = SEGMENT_HEADER_LEN + len;
 	do {
-		id = segments_next_id(upkeep->segments, id);
-		/* Ids are used up: a manifest could not hold the next. */
-		if (id < manifest->next_segment || id == UINT32_MAX)
-			return -EOVERFLOW;
+		result = upkeep_new_id(upkeep, &id);
+		if (result < 0)
+			return result;
 		result =
 			segment_create(upkeep->io, upkeep->dir,
 				       manifest->store_id, id, capacity, &made);
-		if (result == -EEXIST)
-			id++;
 	} while (result == -EEXIST && ++tries < TAKEN_IDS_MAX);
 	lock(upkeep);
 	upkeep->stats.syncs++;
@@ -107,6 +121,19 @@ static int make_segment(struct upkeep *upkeep, uint64_t len,
 	return 0;
 }
 
+int upkeep_store_manifest(struct upkeep *upkeep, struct manifest *manifest)
+{
+	int result = manifest_store(upkeep->io, upkeep->dir, manifest);
+
+	count_manifest(upkeep, result);
+	/* A manifest is worth more than what is held back for a run. */
+	if (io_is_full(result) && upkeep_drop_reserve(upkeep)) {
+		result = manifest_store(upkeep->io, upkeep->dir, manifest);
+		count_manifest(upkeep, result);
+	}
+	return result;
+}
+
 int upkeep_write_manifest(struct upkeep *upkeep)
 {
 	int result;
@@ -115,8 +142,7 @@ int upkeep_write_manifest(struct upkeep *upkeep)
 		return 0;
 	if (upkeep->frozen)
 		return -EROFS;
-	result = manifest_store(upkeep->io, upkeep->dir, &upkeep->manifest);
-	count_manifest(upkeep, result);
+	result = upkeep_store_manifest(upkeep, &upkeep->manifest);
 	if (result == 0)
 		upkeep->dirty = false;
 	return result == MANIFEST_UNKNOWN ? UPKEEP_UNKNOWN : result;
@@ -162,8 +188,7 @@ static int write_clear(struct upkeep *upkeep, uint64_t floor)
 	replace_all(upkeep, &next);
 	next.floor = floor;
 	next.next_sequence = floor;
-	result = manifest_store(upkeep->io, upkeep->dir, &next);
-	count_manifest(upkeep, result);
+	result = upkeep_store_manifest(upkeep, &next);
 	upkeep->manifest.generation = next.generation;
 	if (result != 0) {
 		upkeep->frozen = result == MANIFEST_UNKNOWN;
@@ -178,34 +203,13 @@ static int write_clear(struct upkeep *upkeep, uint64_t floor)
 	return 0;
 }
 
-static int read_hint_entries(struct upkeep *upkeep,
-			     const struct segment *segment,
-			     struct hint_builder *builder)
-{
-	struct segment_reader reader;
-	struct segment_entry entry;
-	int result;
-
-	result = segment_reader_init(&reader, upkeep->io, segment,
-				     segment->header_len, segment->len);
-	if (result < 0)
-		return result;
-	while ((result = segment_reader_next(&reader, false, &entry)) == 0) {
-		result = hint_builder_add(builder, &entry);
-		if (result < 0)
-			break;
-	}
-	segment_reader_deinit(&reader);
-	return result == SEGMENT_END ? 0 : result;
-}
-
 static void write_hint(struct upkeep *upkeep, const struct segment *segment)
 {
 	struct hint_builder builder;
 	int result;
 
 	hint_builder_init(&builder);
-	result = read_hint_entries(upkeep, segment, &builder);
+	result = hint_builder_read(&builder, upkeep->io, segment);
 	if (result == 0)
 		result = hint_builder_write(&builder, upkeep->io, upkeep->dir,
 					    upkeep->manifest.store_id,
@@ -238,8 +242,8 @@ static void discard(struct upkeep *upkeep, struct segment *segment)
 	const struct manifest_segment *row =
 		manifest_find(&upkeep->manifest, segment->id);
 
-	/* Only what a durable manifest calls replaced may go. */
-	if (row && row->state == MANIFEST_REPLACED && !upkeep->frozen) {
+	/* Only what a durable manifest calls replaced may go, or never had. */
+	if ((!row || row->state == MANIFEST_REPLACED) && !upkeep->frozen) {
 		upkeep_unlink_files(upkeep, segment->id);
 		manifest_remove(&upkeep->manifest, segment->id);
 	}
@@ -299,7 +303,12 @@ static void round_spare(struct upkeep *upkeep, bool wanted)
 
 	if (!wanted || upkeep->unlisted)
 		return;
-	result = make_segment(upkeep, 0, &upkeep->unlisted);
+	/* On a full disk a run gives room first. */
+	if (upkeep->output_out && io_is_full(upkeep->spare_error))
+		return;
+	result = upkeep_round_reserve(upkeep);
+	if (result == 0)
+		result = make_segment(upkeep, 0, &upkeep->unlisted);
 	upkeep->spare_error = result;
 }
 
@@ -358,6 +367,7 @@ bool upkeep_is_due(const struct upkeep *upkeep)
 	       upkeep->discards.first ||
 	       upkeep->take.state == REQUEST_PENDING ||
 	       upkeep->clear.state == REQUEST_PENDING ||
+	       upkeep->install.state == REQUEST_PENDING ||
 	       upkeep->flush.state == REQUEST_PENDING || upkeep->retry ||
 	       (upkeep->want_spare && !upkeep->spare && !upkeep->stop &&
 		(upkeep->spare_error == 0 || upkeep->retry));
@@ -443,6 +453,7 @@ void upkeep_run_round(struct upkeep *upkeep)
 {
 	run_urgent(upkeep);
 	run_clear(upkeep);
+	upkeep_run_install(upkeep);
 	run_background(upkeep);
 	if (upkeep->changed)
 		upkeep->changed(upkeep->ctx);

@@ -273,6 +273,16 @@ int oracle_roll(struct oracle *oracle, struct store *store)
 	return result;
 }
 
+/* It begins with a roll; what fails later takes that back no more. */
+int oracle_compact(struct oracle *oracle, struct store *store)
+{
+	int result = store_compact(store);
+
+	if (!result)
+		all_durable(oracle);
+	return result;
+}
+
 int oracle_close(struct oracle *oracle, struct store *store)
 {
 	int result = store_close(store);

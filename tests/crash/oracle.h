@@ -107,6 +107,7 @@ int oracle_delete(struct oracle *oracle, struct store *store, const char *key,
 int oracle_clear(struct oracle *oracle, struct store *store);
 int oracle_sync(struct oracle *oracle, struct store *store);
 int oracle_roll(struct oracle *oracle, struct store *store);
+int oracle_compact(struct oracle *oracle, struct store *store);
 int oracle_close(struct oracle *oracle, struct store *store);
 
 /*

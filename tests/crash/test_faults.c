@@ -85,8 +85,8 @@ enum {
 };
 
 static const char *const workloads[] = {
-	"a3b3m3d3b1", "a1m2b3d1Sb1e2", "a3Rb3Rm3d3",
-	"a1b1Ra1",    "a3b1Ca3m3",     "a3m1Ob3d3O",
+	"a3b3m3d3b1", "a1m2b3d1Sb1e2", "a3Rb3Rm3d3", "a1b1Ra1",
+	"a3b1Ca3m3",  "a3m1Ob3d3O",    "a3b3Ra1d1K", "m3Ra3KOb1RK",
 };
 
 struct run {

@@ -85,6 +85,8 @@ int workload_step(const char *text, unsigned number, struct simfs *fs,
 		return oracle_clear(oracle, *store);
 	case 'S':
 		return oracle_sync(oracle, *store);
+	case 'K':
+		return oracle_compact(oracle, *store);
 	case 'O':
 		return reopen(fs, store, oracle);
 	default:

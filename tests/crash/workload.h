@@ -10,6 +10,7 @@
  *	d  delete a		O  close and open
  *	f  put c, half a segment
  *	g  put b, more than one	S  sync
+ *				K  compact all
  *
  * "a3d1R" puts a, deletes it without waiting for the disk, and rolls.
  */
