@@ -48,35 +48,58 @@ static const struct {
 	enum how how;
 } faults[] = {
 	{ SIMFS_OPEN, EMFILE, ERROR },
+	{ SIMFS_OPEN, ENFILE, ERROR },
+	{ SIMFS_OPEN, ENOMEM, ERROR },
+	{ SIMFS_OPEN, EACCES, ERROR },
+	{ SIMFS_OPEN, EROFS, ERROR },
 	{ SIMFS_OPEN, EIO, ERROR },
 	{ SIMFS_OPEN, ENOSPC, ERROR },
+	{ SIMFS_OPEN, EDQUOT, ERROR },
 	{ SIMFS_OPEN, EIO, APPLIED },
 	{ SIMFS_CLOSE, EIO, ERROR },
+	{ SIMFS_CLOSE, EDQUOT, ERROR },
 	{ SIMFS_PREAD, EIO, ERROR },
 	{ SIMFS_PREAD, 0, SHORT },
 	{ SIMFS_PWRITEV, EIO, ERROR },
 	{ SIMFS_PWRITEV, ENOSPC, ERROR },
+	{ SIMFS_PWRITEV, EDQUOT, ERROR },
+	{ SIMFS_PWRITEV, EFBIG, ERROR },
 	{ SIMFS_PWRITEV, EIO, APPLIED },
 	{ SIMFS_PWRITEV, 0, SHORT },
 	{ SIMFS_SYNC, EIO, ERROR },
 	{ SIMFS_SYNC, ENOSPC, ERROR },
+	{ SIMFS_SYNC, EDQUOT, ERROR },
+	{ SIMFS_SYNC, EINTR, ERROR },
 	{ SIMFS_WRITEBACK, EIO, ERROR },
 	{ SIMFS_ALLOCATE, ENOSPC, ERROR },
+	{ SIMFS_ALLOCATE, EDQUOT, ERROR },
+	{ SIMFS_ALLOCATE, EFBIG, ERROR },
 	{ SIMFS_ALLOCATE, EOPNOTSUPP, ERROR },
 	{ SIMFS_ALLOCATE, EIO, ERROR },
 	{ SIMFS_PUNCH, EOPNOTSUPP, ERROR },
+	{ SIMFS_PUNCH, EIO, ERROR },
 	{ SIMFS_STAT, EIO, ERROR },
 	{ SIMFS_RENAME, EIO, ERROR },
 	{ SIMFS_RENAME, ENOSPC, ERROR },
+	{ SIMFS_RENAME, EDQUOT, ERROR },
+	{ SIMFS_RENAME, EROFS, ERROR },
 	{ SIMFS_RENAME, EIO, APPLIED },
 	{ SIMFS_UNLINK, EIO, ERROR },
+	{ SIMFS_UNLINK, EROFS, ERROR },
 	{ SIMFS_UNLINK, EIO, APPLIED },
 	{ SIMFS_MKDIR, ENOSPC, ERROR },
+	{ SIMFS_MKDIR, EDQUOT, ERROR },
+	{ SIMFS_MKDIR, EACCES, ERROR },
+	{ SIMFS_MKDIR, EIO, APPLIED },
 	{ SIMFS_RMDIR, EIO, ERROR },
 	{ SIMFS_SYNC_DIR, EIO, ERROR },
+	{ SIMFS_SYNC_DIR, EMFILE, ERROR },
 	{ SIMFS_SYNC_DIR, EIO, APPLIED },
 	{ SIMFS_LIST, EIO, ERROR },
+	{ SIMFS_LIST, EMFILE, ERROR },
+	{ SIMFS_LIST, ENOMEM, ERROR },
 	{ SIMFS_LOCK, EIO, ERROR },
+	{ SIMFS_LOCK, ENOLCK, ERROR },
 };
 
 enum {
@@ -85,8 +108,9 @@ enum {
 };
 
 static const char *const workloads[] = {
-	"a3b3m3d3b1", "a1m2b3d1Sb1e2", "a3Rb3Rm3d3", "a1b1Ra1",
-	"a3b1Ca3m3",  "a3m1Ob3d3O",    "a3b3Ra1d1K", "m3Ra3KOb1RK",
+	"a3b3m3d3b1", "a1m2b3d1Sb1e2", "a3Rb3Rm3d3",  "a1b1Ra1",
+	"a3b1Ca3m3",  "a3m1Ob3d3O",    "a3b3Ra1d1K",  "m3Ra3KOb1RK",
+	"a3b1Xd1m2X", "a3Rb1XC",       "a1b3RKXa1KX",
 };
 
 struct run {
@@ -234,7 +258,7 @@ static void check_result(struct run *run, const char *step, int result)
 		 result != STORE_READ_ONLY)
 		verify_fail(&run->verify, "%.2s returns %d", step, result);
 	else if (result == STORE_READ_ONLY && run->store &&
-		 !is_read_only(run->store) && *step != 'O')
+		 !is_read_only(run->store) && *step != 'O' && *step != 'X')
 		verify_fail(&run->verify,
 			    "%.2s is refused, the store says not read-only",
 			    step);
@@ -252,7 +276,7 @@ static void run_steps(struct run *run)
 		check_result(run, step, result);
 		if (!run->store)
 			open_again(run);
-		else if (*step == 'O')
+		else if (*step == 'O' || *step == 'X')
 			settle(run);
 		if (run->store)
 			read_under_fault(run);

@@ -37,6 +37,17 @@ static int reopen(struct simfs *fs, struct store **store, struct oracle *oracle)
 	return opened ? opened : result;
 }
 
+/* The process dies, another one comes. */
+static int kill_and_open(struct simfs *fs, struct store **store)
+{
+	struct store_error error;
+
+	store_abandon(*store);
+	*store = NULL;
+	simfs_kill(fs);
+	return verify_open(fs, store, &error);
+}
+
 static int write_step(const char *text, unsigned number, struct store *store,
 		      struct oracle *oracle)
 {
@@ -89,6 +100,8 @@ int workload_step(const char *text, unsigned number, struct simfs *fs,
 		return oracle_compact(oracle, *store);
 	case 'O':
 		return reopen(fs, store, oracle);
+	case 'X':
+		return kill_and_open(fs, store);
 	default:
 		if (!workload_is_write(*text) || !text[1])
 			abort();

@@ -11,6 +11,7 @@
  *	f  put c, half a segment
  *	g  put b, more than one	S  sync
  *				K  compact all
+ *				X  kill and open
  *
  * "a3d1R" puts a, deletes it without waiting for the disk, and rolls.
  */
