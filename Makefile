@@ -65,8 +65,8 @@ TESTS = test_bitrot test_buffer test_bytes test_checksum \
 
 # tests/crash/: power cuts and injected faults.  A word that does not begin
 # with test_ is no program but shared.
-CRASH = hashset oracle simbytes simfs simfs_states simtree verify \
-	workload test_failed_sync test_faults test_powercut
+CRASH = fault_run hashset oracle simbytes simfs simfs_states simtree verify \
+	workload test_alloc_faults test_failed_sync test_faults test_powercut
 
 # tests/fuzz/: libFuzzer targets, with their seeds, if any, in seeds/NAME/.
 FUZZ = fuzz_client fuzz_connection fuzz_entry fuzz_frame fuzz_hint \
@@ -296,6 +296,8 @@ $(B)/libgetme-client.a: $(LIBRARY_O) $(B)/libproto.a $(B)/libcommon.a
 # function to inject failures.
 LDFLAGS_test_client_memory = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 LDFLAGS_test_request = $(LDFLAGS_test_client_memory)
+LDFLAGS_test_alloc_faults = $(LDFLAGS_test_client_memory) \
+	-Wl,--wrap=mmap,--wrap=memfd_create
 TEST_OBJECTS = -Wl,--start-group $(LAYERS) -Wl,--end-group
 $(B)/tests/%: $(B)/obj/tests/%.o $(LAYERS)
 	$(call say,LD,$@)
