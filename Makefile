@@ -82,7 +82,7 @@ BENCH = bench_index bench_message bench_restart load
 E2E = hostile kill_oracle manifest_version notify put_rate records \
 	test_activation.sh test_bad_input.sh test_full_disk.sh \
 	test_getmectl.sh test_hostile.sh test_kill.sh test_real_data.sh \
-	test_start.sh test_systemd_units.sh wire
+	test_start.sh test_sync_order.sh test_systemd_units.sh wire
 E2E_ALONE = test_rates.sh
 
 # Tests that are built and run with ThreadSanitizer too.
