@@ -9,8 +9,9 @@ SONAME = libgetme-client.so.0
 
 # common/, the storage engine.
 COMMON = checksum compaction compaction_graves compaction_output \
-	compaction_pick digest engine_decide engine_local engine_log \
-	engine_read engine_stats engine_write entry events folder hint index \
+	compaction_pick digest engine_compact engine_decide engine_local \
+	engine_log engine_read engine_stats engine_throttle engine_worker \
+	engine_write entry events folder hint index \
 	index_load index_memory index_scan io lock log lookup manifest path \
 	pending record recovery recovery_load recovery_tail retire segment segments \
 	store store_compact store_open tail units upkeep upkeep_output \
@@ -46,11 +47,13 @@ TESTS = test_bitrot test_buffer test_bytes test_checksum \
 	test_client_memory test_client_ops test_client_option_struct \
 	test_client_pipeline test_client_result test_client_scan \
 	test_client_session test_client_socket_path test_client_stats \
-	test_client_tickets test_client_transport test_config test_connection \
+	test_client_tickets test_client_transport test_compaction_pick \
+	test_config test_connection \
 	test_ctl_base64 test_ctl_batch test_ctl_command test_ctl_exit \
 	test_ctl_export test_ctl_files test_ctl_import test_ctl_json \
 	test_ctl_lines test_ctl_options test_ctl_progress test_ctl_record \
 	test_ctl_stats test_daemon test_digest test_dispatch test_engine \
+	test_engine_compact \
 	test_entry test_events test_failure test_folder test_frame test_hint \
 	test_index test_intake test_io test_lane test_latency test_listener \
 	test_lock test_log test_logging test_lookup test_loop test_manifest \
@@ -86,7 +89,7 @@ E2E = hostile kill_oracle manifest_version notify put_rate records \
 E2E_ALONE = test_rates.sh
 
 # Tests that are built and run with ThreadSanitizer too.
-TSAN_TESTS = test_engine test_lookup test_upkeep test_view
+TSAN_TESTS = test_engine test_engine_compact test_lookup test_upkeep test_view
 
 # man/; and systemd/, whose folders user/, sysusers.d/ and tmpfiles.d/ tell
 # where a file goes.

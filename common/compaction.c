@@ -30,6 +30,16 @@ struct copy {
 	size_t window_len;
 };
 
+/*
+ * What cannot be read is damaged, by the disk's own word: the same input
+ * would be picked and fail again, and no other one would have its turn.
+ */
+static int read_result(int result)
+{
+	return result == -ENODATA || result == -EIO ? COMPACTION_DAMAGED
+						    : result;
+}
+
 /* ---- what the inputs hold ---- */
 
 /* The lines of a segment's hint; read from the segment where it has none. */
@@ -40,14 +50,15 @@ static int load_lines(const struct compaction *run, const struct segment *input,
 	int result = hint_load(hint, run->io, run->dir, run->store_id,
 			       input->id, input->len);
 
-	if (result == 0 || (result != HINT_BAD && result != -ENOENT))
+	/* Whatever is wrong with it, the segment has all that it tells. */
+	if (result == 0 || result == -ENOMEM)
 		return result;
 	hint_builder_init(&builder);
 	result = hint_builder_read(&builder, run->io, input);
 	if (result == 0)
 		hint_builder_take(&builder, hint);
 	hint_builder_deinit(&builder);
-	return result == SEGMENT_BAD ? COMPACTION_DAMAGED : result;
+	return result == SEGMENT_BAD ? COMPACTION_DAMAGED : read_result(result);
 }
 
 static bool has_expired(const struct compaction *run,
@@ -148,7 +159,7 @@ static int read_at(struct copy *copy, uint64_t off, size_t len,
 		result = io_pread_full(run->io, copy->input->fd, copy->window,
 				       (size_t)want, off);
 		if (result < 0)
-			return result == -ENODATA ? COMPACTION_DAMAGED : result;
+			return read_result(result);
 		copy->window_off = off;
 		copy->window_len = (size_t)want;
 		if (run->pace)

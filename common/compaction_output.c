@@ -137,6 +137,9 @@ int compaction_output_finish(struct compaction_output *out)
 	result = flush(out);
 	if (result < 0)
 		return result;
+	/* No reader looks beyond it. */
+	if (segment->capacity < segment->len)
+		segment->capacity = segment->len;
 	/* Room for hint and manifest, where there is no other. */
 	segment_trim(run->io, segment);
 	result = segment_finish_output(run->io, run->dir, run->store_id,

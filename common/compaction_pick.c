@@ -13,6 +13,10 @@ enum {
 	GAIN_SHARE = 16,
 	/* ... or of what is dead on average, this share */
 	MEAN_SHARE = 2,
+	/* of a full disk's last room, what manifest and hint can have */
+	LEFT_SHARE = 8,
+	/* of what is stuck, so much has to become free before another look */
+	LOOK_SHARE = 4,
 	CANDIDATES_FIRST = 64,
 	/* a wanted segment in which there was nothing to do */
 	PICK_AGAIN = 1,
@@ -24,6 +28,7 @@ struct candidate {
 	uint64_t gain;
 	double score;
 	bool small;
+	bool barred; /* damaged, or not all of it is in the index yet */
 };
 
 struct candidates {
@@ -41,15 +46,24 @@ struct candidates {
 
 /* ---- looking at the segments ---- */
 
-static uint64_t stuck_bytes(const struct segments *segments,
+/*
+ * A segment that kept them and was compacted has another name now.  If it
+ * gave little back it keeps them still; and two that keep each other's would
+ * be compacted in turn, for ever.
+ */
+static uint64_t stuck_bytes(const struct compaction_pick *pick,
 			    const struct segment *segment)
 {
+	uint64_t freed = pick->bytes_freed - segment->stuck_at;
 	const struct segment *by;
 
 	if (segment->stuck_bytes == 0)
 		return 0;
-	by = segments_get(segments, segment->stuck_by);
-	return by && by->id == segment->stuck_by ? segment->stuck_bytes : 0;
+	by = segments_get(pick->segments, segment->stuck_by);
+	if ((by && by->id == segment->stuck_by) ||
+	    freed < segment->stuck_bytes / LOOK_SHARE)
+		return segment->stuck_bytes;
+	return 0;
 }
 
 static double score_of(const struct compaction_pick *pick,
@@ -69,7 +83,7 @@ static struct candidate judge(const struct compaction_pick *pick,
 {
 	struct candidate candidate = { .segment = segment };
 	uint64_t used = segment->header_len + segment->live_bytes;
-	uint64_t stuck = stuck_bytes(pick->segments, segment);
+	uint64_t stuck = stuck_bytes(pick, segment);
 
 	candidate.copy = segment->live_bytes + segment->tombstone_bytes;
 	if (segment->len > used)
@@ -78,6 +92,8 @@ static struct candidate judge(const struct compaction_pick *pick,
 		candidate.gain -=
 			stuck < candidate.gain ? stuck : candidate.gain;
 	candidate.small = segment->len < pick->segment_size / SMALL_SHARE;
+	candidate.barred = segment->is_damaged ||
+			   segment->last_sequence > pick->visible_sequence;
 	candidate.score = score_of(pick, &candidate);
 	return candidate;
 }
@@ -104,10 +120,10 @@ static void gather(void *ctx, struct segment *segment)
 	candidate = &all->at[all->n++];
 	*candidate = judge(all->pick, segment);
 	all->bytes += segment->len;
-	if (segment->is_damaged) {
+	if (segment->is_damaged)
 		segment->is_wanted = false;
+	if (candidate->barred)
 		return;
-	}
 	all->gain += candidate->gain;
 	all->n_small += candidate->small;
 	all->all_dead =
@@ -128,13 +144,12 @@ static enum compaction_reason find_reason(const struct candidates *all)
 
 	if (all->wanted)
 		return COMPACTION_WANTED;
-	if (all->all_dead)
+	if (all->all_dead && policy->dead_percent)
 		return COMPACTION_ALL_DEAD;
-	if (all->gain == 0 && all->n_small < 2)
-		return COMPACTION_NO_REASON;
-	if (pick->is_full)
+	if (pick->is_full && all->gain > 0)
 		return COMPACTION_DISK_FULL;
-	if (policy->disk_bytes && all->bytes > policy->disk_bytes)
+	if (policy->disk_bytes && all->bytes > policy->disk_bytes &&
+	    all->gain > 0)
 		return COMPACTION_DISK_BYTES;
 	if (policy->dead_percent && all->gain >= least &&
 	    all->gain >= all->bytes / 100 * policy->dead_percent)
@@ -155,7 +170,7 @@ static bool is_eligible(const struct candidates *all,
 	uint64_t share = segment->len / GAIN_SHARE;
 	uint64_t mean = 0;
 
-	if (segment->is_damaged)
+	if (candidate->barred)
 		return false;
 	switch (reason) {
 	case COMPACTION_WANTED:
@@ -200,24 +215,34 @@ static int by_age(const void *a, const void *b)
 	return left->segment->id < right->segment->id ? -1 : 1;
 }
 
+/* On a full disk the output has the reserve, and leaves some of it. */
+static uint64_t room_of(const struct compaction_pick *pick)
+{
+	uint64_t size = pick->segment_size;
+
+	return pick->is_full ? size - size / LEFT_SHARE : size;
+}
+
 /* Moves those that are taken to the front; how many. */
 static size_t take(struct candidates *all, enum compaction_reason reason,
-		   uint64_t *copied)
+		   bool may_be_larger, uint64_t *copied)
 {
-	uint64_t room = all->pick->segment_size;
+	uint64_t room = room_of(all->pick);
 	size_t n = 0;
 	size_t i;
 
 	*copied = 0;
 	for (i = 0; i < all->n && n < SEGMENT_REPLACES_MAX; i++) {
 		struct candidate candidate = all->at[i];
+		uint64_t needs =
+			segment_header_len(n + 1) + *copied + candidate.copy;
 
 		if (!is_eligible(all, reason, &candidate))
 			continue;
 		/* The first may need more than others. */
-		if (n == 0 && candidate.copy > room)
-			room = candidate.copy;
-		if (*copied + candidate.copy > room)
+		if (n == 0 && may_be_larger && needs > room)
+			room = needs;
+		if (needs > room)
 			continue;
 		*copied += candidate.copy;
 		all->at[i] = all->at[n];
@@ -280,7 +305,9 @@ static int choose(struct compaction_pick *pick, struct candidates *all)
 	 */
 	qsort(all->at, all->n, sizeof(*all->at),
 	      pick->reason == COMPACTION_WANTED ? by_age : by_score);
-	n = take(all, pick->reason, &copied);
+	n = take(all, pick->reason, !pick->is_full, &copied);
+	if (n == 0)
+		n = take(all, pick->reason, true, &copied);
 	if (!is_of_use(all, n)) {
 		bool again = pick->reason == COMPACTION_WANTED && n == 1;
 

@@ -5,7 +5,7 @@
  * what a run would have to write again at most: the live entries, and the
  * tombstones.  What it gives back is the garbage, but for tombstones of which
  * the last run found that they are still needed, as long as the segment that
- * needs them is there.
+ * needs them is there, and until other runs have given something back.
  *
  * A run begins when policy and state give a reason.  Inputs are taken in the
  * order of benefit over cost, gain * (1 + age) / (copy + a fixed part), age
@@ -32,7 +32,7 @@ struct compaction_policy {
 
 /* What a store has unless it is told otherwise. */
 enum {
-	COMPACTION_DEAD_PERCENT = 25,
+	COMPACTION_DEAD_PERCENT = 18,
 	COMPACTION_SMALL_SEGMENTS = 8,
 };
 
@@ -59,7 +59,13 @@ struct compaction_pick {
 	struct compaction_policy policy;
 	uint64_t segment_size;	/* of an output, unless one input needs more */
 	uint64_t last_sequence; /* of the log */
-	bool is_full;		/* the disk */
+	/*
+	 * The index has all up to it.  A segment can be sealed before its
+	 * last entries are in the index: to a run they would look dead.
+	 */
+	uint64_t visible_sequence;
+	uint64_t bytes_freed; /* by all runs so far */
+	bool is_full;	      /* the disk */
 	/* out; arrays are owned by the caller */
 	enum compaction_reason reason;
 	struct segment **inputs; /* oldest first */

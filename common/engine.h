@@ -299,10 +299,28 @@ const char *engine_result_text(int result);
  * ---- the local engine: a store in a local directory ----
  *
  * Threads: the loop (who calls engine_turn; it owns the index), the log
- * thread (writes and syncs), upkeep (manifest, spares, hints).
+ * thread (writes and syncs), upkeep (manifest, spares, hints), compaction
+ * (copying).
  */
 
 struct io;
+
+/* When dead bytes are given back by themselves; zeros are the defaults. */
+struct engine_compaction {
+	uint64_t dead_percent;	 /* of all bytes; 0: 18; 100: never */
+	uint64_t dead_bytes;	 /* so many are enough too; 0: no such */
+	uint64_t small_segments; /* merged when there are so many; 0: 8 */
+	uint64_t disk_bytes;	 /* over it any gain will do; 0: no such */
+	uint64_t bytes_a_second; /* read and written; 0: no limit */
+	/*
+	 * Hours of the local day, 0 to 24, between which it may begin by
+	 * itself; equal: always.  A disk over its limit does not wait.
+	 */
+	struct engine_hours {
+		uint64_t from;
+		uint64_t to;
+	} hours;
+};
 
 struct engine_local_options {
 	const char *dir;
@@ -310,6 +328,7 @@ struct engine_local_options {
 	uint64_t sync_interval_ms;	   /* 0: 1000 */
 	uint64_t segment_size;		   /* bytes; 0: automatic */
 	uint64_t value_max;		   /* bytes; 0: 64 MiB */
+	struct engine_compaction compaction;
 	/* Told while the store loads; may be NULL. */
 	void (*progress)(void *ctx, uint64_t done, uint64_t total);
 	void *progress_ctx;

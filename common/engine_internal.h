@@ -6,6 +6,9 @@
  *	engine_decide.c	what a write comes to, before it is logged
  *	engine_write.c	writes into the log, and their end
  *	engine_log.c	the log thread and its queue
+ *	engine_compact.c	when to compact, and the steps of a run
+ *	engine_worker.c	the thread that copies
+ *	engine_throttle.c	writes wait where compaction falls behind
  *	engine_stats.c	rows of stats, state, events
  */
 #ifndef GETME_COMMON_ENGINE_INTERNAL_H
@@ -21,7 +24,7 @@
 #include "common/store_internal.h"
 
 enum {
-	ENGINE_N_STATS = 40,
+	ENGINE_N_STATS = 64,
 };
 
 /* Requests in the order of their submission. */
@@ -38,8 +41,9 @@ struct write {
 	uint64_t ticket;     /* order of submission to the log */
 	struct index *index; /* of a clear: the empty one */
 	struct pending_node *nodes;
-	uint8_t *value; /* made by incr and touch; owned */
-	bool guessed;	/* existed was told from writes that were pending */
+	uint8_t *value;	  /* made by incr and touch; owned */
+	bool guessed;	  /* existed was told from writes that were pending */
+	bool is_run_sync; /* the sync of a compaction: no request */
 };
 
 /* Records on their way to the log thread, or back. */
@@ -69,6 +73,60 @@ struct engine_log {
 	const struct engine_host *host;
 };
 
+enum worker_step {
+	WORKER_NOTHING,
+	WORKER_COPY,
+	WORKER_INSTALL,
+};
+
+/* The compaction's thread, which does one step after the other. */
+struct engine_worker {
+	pthread_mutex_t lock;
+	pthread_cond_t work;
+	pthread_t thread;
+	bool started;
+	bool stop;
+	enum worker_step step; /* asked for, or under way */
+	bool ended;
+	int result; /* of the step that has ended */
+	struct compaction *run;
+	const struct engine_host *host;
+	uint64_t bytes_a_second; /* 0: no limit */
+	uint64_t next_ms;	 /* when the rate allows more */
+};
+
+/* Where a run is; the loop's. */
+enum compact_phase {
+	COMPACT_IDLE,
+	COMPACT_COPYING,     /* the worker */
+	COMPACT_MOVING,	     /* the loop, a slice a turn */
+	COMPACT_SYNCING,     /* the log */
+	COMPACT_INSTALLING,  /* the worker */
+	COMPACT_RETRYING,    /* the manifest failed: again, at retry_ms */
+	COMPACT_AWAIT_CLEAR, /* its manifest is written, its end not told */
+	COMPACT_STUCK,	     /* read-only: until the store is opened again */
+};
+
+/* What may be written while compaction is behind; the loop's. */
+struct engine_throttle {
+	bool on;
+	uint64_t run_begun_ms; /* of the run that is under way */
+	uint64_t rate;	       /* bytes a ms that runs give back; 0: unknown */
+	uint64_t credit_ms;    /* when credit was added last */
+	int64_t credit;	       /* bytes that may be written now */
+	uint64_t n_held;       /* writes that had to wait */
+};
+
+struct engine_compact {
+	struct engine_worker worker;
+	struct engine_compaction options;
+	enum compact_phase phase;
+	struct request_list waiting; /* full compactions */
+	uint64_t look_ms;	     /* not before is looked for a reason */
+	uint64_t retry_ms;	     /* COMPACT_RETRYING */
+	bool look_again;	     /* a turn came too early for that */
+};
+
 /* Values of get_many and scan, until done returns. */
 struct arena {
 	uint8_t *data;
@@ -84,6 +142,8 @@ struct local {
 	uint64_t value_max;
 	uint64_t instance; /* random: whose cursors are good */
 	struct engine_log log;
+	struct engine_compact compact;
+	struct engine_throttle throttle;
 	struct request_list submitted;
 	struct request_list parked; /* until ticket in request->internal */
 	struct request_list held;   /* writes behind a clear */
@@ -141,11 +201,15 @@ void local_read_deinit(struct local *local);
 void local_write(struct local *local, struct engine_request *request);
 void local_clear(struct local *local, struct engine_request *request);
 void local_sync(struct local *local, struct engine_request *request);
+void local_compact(struct local *local, struct engine_request *request);
 
 /* A get met an expired entry: removes it, unless it is written meanwhile. */
 void local_expire(struct local *local, const struct digest *digest,
 		  const void *key, size_t key_len,
 		  const struct index_place *place);
+
+/* Writes that had to wait go ahead of what was submitted later. */
+void local_release_held(struct local *local);
 
 /* Ends what came back from the log, in order. */
 void local_complete(struct local *local, struct log_queue *done);
@@ -168,6 +232,53 @@ bool engine_log_is_clean(struct engine_log *elog);
 void engine_log_take(struct engine_log *elog, struct log_queue *done);
 /* Waits until everything submitted has ended. */
 void engine_log_wait(struct engine_log *elog);
+
+/* A record that syncs, for a compaction: local_compact_synced is called. */
+int local_sync_run(struct local *local);
+
+/* ---- engine_compact.c ---- */
+
+int local_compact_start(struct local *local,
+			const struct engine_compaction *options);
+/* Ends the thread; what a run has not finished is left to the store's end. */
+void local_compact_stop(struct local *local);
+
+/* A turn: what is next of a run, or whether one is to begin. */
+void local_compact_turn(struct local *local);
+/* Milliseconds until it wants a turn; -1: none. */
+int local_compact_timeout_ms(const struct local *local);
+
+/* The share of dead bytes at which runs begin. */
+uint64_t local_compact_percent(const struct local *local);
+
+/* The segment that was active is sealed: a full compaction begins. */
+void local_compact_rolled(struct local *local, struct engine_request *request);
+void local_compact_synced(struct local *local, int result);
+
+/* ---- engine_throttle.c ---- */
+
+/* A run begins; it has ended and gave BYTES back. */
+void local_throttle_begin(struct local *local);
+void local_throttle_end(struct local *local, uint64_t bytes);
+
+/* A turn: looks whether writes have to wait, and lets some go on. */
+void local_throttle_turn(struct local *local);
+
+/* Whether a write has to wait; those behind it wait as well. */
+bool local_throttle_holds(const struct local *local);
+/* One of LEN bytes goes to the log. */
+void local_throttle_take(struct local *local, uint64_t len);
+
+/* ---- engine_worker.c ---- */
+
+int engine_worker_start(struct engine_worker *worker, struct compaction *run,
+			const struct engine_host *host,
+			uint64_t bytes_a_second);
+/* The run is cancelled, a step that cannot be is waited for. */
+void engine_worker_stop(struct engine_worker *worker);
+void engine_worker_ask(struct engine_worker *worker, enum worker_step step);
+/* Whether the step has ended; then its result, once. */
+bool engine_worker_take(struct engine_worker *worker, int *result);
 
 /* ---- engine_stats.c ---- */
 

@@ -130,6 +130,8 @@ static void begin(struct local *local, struct engine_request *request)
 		local_stats(local, request);
 		return;
 	case ENGINE_COMPACT:
+		local_compact(local, request);
+		return;
 	case ENGINE_BACKUP:
 	case ENGINE_N_OPS:
 		break;
@@ -199,6 +201,8 @@ static void local_turn(struct engine *engine)
 	local->in_turn = true;
 	complete_round(local);
 	unpark(local);
+	local_compact_turn(local);
+	local_throttle_turn(local);
 	do {
 		begin_round(local);
 		unpark(local);
@@ -213,8 +217,7 @@ static void local_turn(struct engine *engine)
 
 static int local_next_timeout_ms(struct engine *engine)
 {
-	(void)engine;
-	return -1;
+	return local_compact_timeout_ms((struct local *)(void *)engine);
 }
 
 static bool local_take_event(struct engine *engine, struct engine_event *event)
@@ -264,6 +267,7 @@ static int local_close(struct engine *engine)
 	int result;
 
 	local->closing = true;
+	local_compact_stop(local);
 	/* What the last turn decided but left for the next one. */
 	log_queue_init(&done);
 	engine_log_submit(&local->log, &local->group, &done);
@@ -274,6 +278,7 @@ static int local_close(struct engine *engine)
 		complete_round(local);
 		refuse_all(&local->parked);
 		refuse_all(&local->held);
+		refuse_all(&local->compact.waiting);
 		refuse_all(&local->submitted);
 	} while (local->submitted.first);
 	engine_log_stop(&local->log);
@@ -317,6 +322,7 @@ static struct local *local_new(const struct engine_local_options *options,
 	request_list_init(&local->submitted);
 	request_list_init(&local->parked);
 	request_list_init(&local->held);
+	request_list_init(&local->compact.waiting);
 	log_queue_init(&local->group);
 	if (getrandom(&local->instance, sizeof(local->instance), 0) !=
 	    (ssize_t)sizeof(local->instance))
@@ -332,6 +338,7 @@ static int open_store(struct local *local,
 		.dir = options->dir,
 		.io = options->io,
 		.segment_size = options->segment_size,
+		.hold_reserve = true,
 		.progress = options->progress,
 		.progress_ctx = options->progress_ctx,
 		.changed = local->host.wake,
@@ -345,7 +352,9 @@ static int open_store(struct local *local,
 	return result;
 }
 
-static int start_threads(struct local *local, uint64_t interval_ms)
+static int start_threads(struct local *local,
+			 const struct engine_compaction *compaction,
+			 uint64_t interval_ms)
 {
 	sigset_t all;
 	sigset_t before;
@@ -358,6 +367,8 @@ static int start_threads(struct local *local, uint64_t interval_ms)
 	if (result == 0)
 		result = engine_log_start(&local->log, &local->store->log,
 					  &local->host, interval_ms);
+	if (result == 0)
+		result = local_compact_start(local, compaction);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (result == 0)
 		upkeep_want_spare(local->store->upkeep);
@@ -383,10 +394,11 @@ int engine_local_open(const struct engine_local_options *options,
 		release(local);
 		return result;
 	}
-	result = start_threads(local, interval_ms);
+	result = start_threads(local, &options->compaction, interval_ms);
 	if (result < 0) {
 		snprintf(error->text, sizeof(error->text),
 			 "cannot start a thread: %s", strerror(-result));
+		engine_log_stop(&local->log);
 		store_close(local->store);
 		release(local);
 		return result;

@@ -145,6 +145,42 @@ static void store_rows(struct rows *rows, const struct store_stats *stats)
 		stats->hints_rebuilt);
 }
 
+/* Bytes written for each byte of the log, in percent. */
+static uint64_t amplification(const struct store_stats *stats)
+{
+	uint64_t log = stats->bytes_written;
+
+	if (log == 0)
+		return 100;
+	return (log + stats->compaction_bytes_written) * 100 / log;
+}
+
+static void compaction_rows(struct rows *rows, const struct store_stats *stats)
+{
+	counter(rows, "compactions", "Runs of the compaction that have ended",
+		stats->compactions);
+	counter(rows, "compactions_failed", "Runs that had to be given up",
+		stats->compactions_failed);
+	counter(rows, "compaction_bytes_written",
+		"Bytes that compactions wrote again",
+		stats->compaction_bytes_written);
+	counter(rows, "compaction_bytes_freed",
+		"Bytes that compactions gave back",
+		stats->compaction_bytes_freed);
+	gauge(rows, "write_amplification_percent",
+	      "Bytes written, compactions included, for 100 of the log",
+	      amplification(stats));
+	gauge(rows, "compact_done_bytes",
+	      "Of a full compaction under way, bytes that are done",
+	      stats->compact_done_bytes);
+	gauge(rows, "compact_total_bytes",
+	      "Of a full compaction under way, all bytes; 0: there is none",
+	      stats->compact_total_bytes);
+	gauge(rows, "retired_bytes",
+	      "Bytes of replaced segments that are still read",
+	      stats->retired_bytes);
+}
+
 static void engine_rows(struct rows *rows, const struct local *local)
 {
 	counter(rows, "groups", "Groups of writes handed to the log",
@@ -155,6 +191,9 @@ static void engine_rows(struct rows *rows, const struct local *local)
 		"Answers that waited for a pending write", local->n_parked);
 	counter(rows, "expired_keys", "Expired keys removed when asked for",
 		local->n_expired);
+	counter(rows, "writes_throttled",
+		"Writes that waited for a compaction that was behind",
+		local->throttle.n_held);
 	gauge(rows, "spare_segments", "Prepared segments that wait to be used",
 	      upkeep_has_spare(local->store->upkeep));
 	gauge(rows, "pending_keys", "Keys with a write under way",
@@ -171,6 +210,7 @@ void local_stats(struct local *local, struct engine_request *request)
 	    0);
 	local->stats[0].text = state_name(current_state(local));
 	store_rows(&rows, &stats);
+	compaction_rows(&rows, &stats);
 	engine_rows(&rows, local);
 	request->stats = local->stats;
 	request->n_stats = rows.n;

@@ -32,6 +32,7 @@ static void enqueue(struct local *local, struct write *write)
 		write->nodes[i].item = i;
 		pending_add(&local->pending, &write->nodes[i]);
 	}
+	local_throttle_take(local, record->len);
 	log_queue_push(&local->group, record);
 	if (write->durability == ENGINE_ALWAYS)
 		local->group.sync = true;
@@ -128,7 +129,8 @@ void local_write(struct local *local, struct engine_request *request)
 	enum decision decision = DECIDE_ANSWER;
 	struct draft draft;
 
-	if (local->n_clears > 0) {
+	if (local->n_clears > 0 || local_throttle_holds(local)) {
+		local->throttle.n_held += local->n_clears == 0;
 		request_list_push(&local->held, request);
 		return;
 	}
@@ -180,6 +182,32 @@ void local_clear(struct local *local, struct engine_request *request)
 		return;
 	}
 	submit_special(local, request, LOG_CLEAR, index);
+}
+
+int local_sync_run(struct local *local)
+{
+	struct write *write = calloc(1, sizeof(*write));
+
+	if (write)
+		write->record = record_new_special(LOG_SYNC);
+	if (!write || !write->record) {
+		write_free(write);
+		return -ENOMEM;
+	}
+	write->is_run_sync = true;
+	write->durability = ENGINE_ALWAYS;
+	enqueue(local, write);
+	return 0;
+}
+
+/* What is in the active segment is to be looked through too. */
+void local_compact(struct local *local, struct engine_request *request)
+{
+	if (local->store->log.read_only) {
+		local_finish(request, ENGINE_READ_ONLY);
+		return;
+	}
+	submit_special(local, request, LOG_ROLL, NULL);
 }
 
 void local_sync(struct local *local, struct engine_request *request)
@@ -250,8 +278,7 @@ static void tell_versions(const struct write *write)
 	}
 }
 
-/* Ahead of what was submitted later. */
-static void release_held(struct local *local)
+void local_release_held(struct local *local)
 {
 	if (!local->held.first)
 		return;
@@ -270,9 +297,13 @@ static void end_special(struct local *local, struct write *write, int result)
 			store_make_cleared(local->store, write->index);
 			write->index = NULL;
 		}
-		release_held(local);
+		local_release_held(local);
 	}
-	if (write->request->op == ENGINE_WRITE)
+	if (write->is_run_sync)
+		local_compact_synced(local, result);
+	else if (write->request->op == ENGINE_COMPACT && result == 0)
+		local_compact_rolled(local, write->request);
+	else if (write->request->op == ENGINE_WRITE)
 		answer_write(local, write->request, result);
 	else
 		local_finish(write->request, result);

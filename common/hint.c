@@ -25,8 +25,10 @@ enum {
 	HEADER_LEN = HINT_HEADER_LEN,
 	CRC_LEN = 4,
 	FILTER_CRC_LEN = 4,
-	LINE_LEN = 20,
-	LINE_EXPIRY_LEN = 28,
+	/* of a line without its key */
+	LINE_MAX = 1 + 4 * BYTES_VARINT_MAX + 8,
+	FLAGS_SHIFT = 4,
+	KIND_MASK = 0xf,
 	FIRST_CAP = 64 << 10,
 };
 
@@ -80,37 +82,45 @@ static int add_put_hash(struct hint_builder *builder, const struct entry *entry)
 	return 0;
 }
 
-static size_t line_len(uint8_t flags)
+static size_t encode_line(uint8_t *line, const struct hint_builder *builder,
+			  const struct segment_entry *found)
 {
-	return flags & ENTRY_HAS_EXPIRY ? LINE_EXPIRY_LEN : LINE_LEN;
+	const struct entry *entry = &found->entry;
+	size_t n = 1;
+
+	line[0] = (uint8_t)((unsigned)entry->kind | (unsigned)entry->flags
+							    << FLAGS_SHIFT);
+	n += bytes_put_varint(
+		line + n, bytes_zigzag(entry->sequence - builder->sequence));
+	n += bytes_put_varint(line + n, found->off / 8 - builder->end8);
+	n += bytes_put_varint(line + n, found->len / 8);
+	n += bytes_put_varint(line + n, entry->key_len);
+	if (entry->flags & ENTRY_HAS_EXPIRY) {
+		bytes_put64(line + n, entry->expires_at_ms);
+		n += 8;
+	}
+	memcpy(line + n, entry->key, entry->key_len);
+	return n + entry->key_len;
 }
 
 int hint_builder_add(struct hint_builder *builder,
 		     const struct segment_entry *found)
 {
 	const struct entry *entry = &found->entry;
-	size_t head = line_len(entry->flags);
-	uint8_t *line;
 
 	if (entry->sequence > builder->last_sequence)
 		builder->last_sequence = entry->sequence;
 	if (entry->kind == ENTRY_BATCH)
 		return 0;
-	if (builder_reserve(builder, HEADER_LEN + head + entry->key_len) < 0)
+	if (builder_reserve(builder, HEADER_LEN + LINE_MAX + entry->key_len) <
+	    0)
 		return -ENOMEM;
 	if (entry->kind == ENTRY_PUT && add_put_hash(builder, entry) < 0)
 		return -ENOMEM;
-	line = builder->data + builder->len;
-	bytes_put64(line, entry->sequence);
-	bytes_put32(line + 8, (uint32_t)(found->off / 8));
-	bytes_put32(line + 12, (uint32_t)(found->len / 8));
-	bytes_put16(line + 16, entry->key_len);
-	line[18] = (uint8_t)entry->kind;
-	line[19] = entry->flags;
-	if (head == LINE_EXPIRY_LEN)
-		bytes_put64(line + 20, entry->expires_at_ms);
-	memcpy(line + head, entry->key, entry->key_len);
-	builder->len += head + entry->key_len;
+	builder->len +=
+		encode_line(builder->data + builder->len, builder, found);
+	builder->sequence = entry->sequence;
+	builder->end8 = (found->off + found->len) / 8;
 	builder->n_entries++;
 	return 0;
 }
@@ -237,42 +247,85 @@ int hint_builder_write(struct hint_builder *builder, struct io *io,
 	return result;
 }
 
-static int check_line(const uint8_t *line, size_t rest, uint64_t segment_len,
-		      size_t *len)
-{
-	size_t head;
-	uint64_t end;
+/* Where a line is read, and what the one before it said. */
+struct cursor {
+	const uint8_t *at;
+	size_t rest;
+	uint64_t sequence;
+	uint64_t end8;
+};
 
-	if (rest < LINE_LEN)
-		return HINT_BAD;
-	head = line_len(line[19]);
-	if (line[18] != ENTRY_PUT && line[18] != ENTRY_TOMBSTONE)
-		return HINT_BAD;
-	if (bytes_get16(line + 16) == 0 || rest < head + bytes_get16(line + 16))
-		return HINT_BAD;
-	end = ((uint64_t)bytes_get32(line + 8) + bytes_get32(line + 12)) * 8;
-	if (end > segment_len || bytes_get32(line + 12) == 0)
-		return HINT_BAD;
-	*len = head + bytes_get16(line + 16);
-	return 0;
+/* false: it does not fit, or is too large for its place. */
+static bool read_number(struct cursor *cursor, uint64_t max, uint64_t *number)
+{
+	size_t n = bytes_get_varint(cursor->at, cursor->rest, number);
+
+	cursor->at += n;
+	cursor->rest -= n;
+	return n > 0 && *number <= max;
+}
+
+static bool read_expiry(struct cursor *cursor, struct hint_entry *entry)
+{
+	entry->expires_at_ms = 0;
+	if (!(entry->flags & ENTRY_HAS_EXPIRY))
+		return true;
+	if (cursor->rest < 8)
+		return false;
+	entry->expires_at_ms = bytes_get64(cursor->at);
+	cursor->at += 8;
+	cursor->rest -= 8;
+	return true;
+}
+
+/* The next line; false: there is none that holds to the rules. */
+static bool read_line(struct cursor *cursor, struct hint_entry *entry)
+{
+	uint64_t sequence;
+	uint64_t gap;
+	uint64_t len8;
+	uint64_t key_len;
+
+	if (cursor->rest == 0)
+		return false;
+	entry->kind = (enum entry_kind)(*cursor->at & KIND_MASK);
+	entry->flags = *cursor->at >> FLAGS_SHIFT;
+	cursor->at++;
+	cursor->rest--;
+	if ((entry->kind != ENTRY_PUT && entry->kind != ENTRY_TOMBSTONE) ||
+	    !read_number(cursor, UINT64_MAX, &sequence) ||
+	    !read_number(cursor, UINT32_MAX, &gap) ||
+	    !read_number(cursor, UINT32_MAX, &len8) ||
+	    !read_number(cursor, ENTRY_KEY_MAX, &key_len) ||
+	    !read_expiry(cursor, entry) || key_len == 0 || len8 == 0 ||
+	    key_len > cursor->rest || cursor->end8 + gap > UINT32_MAX)
+		return false;
+	entry->sequence = cursor->sequence + bytes_unzigzag(sequence);
+	entry->off8 = (uint32_t)(cursor->end8 + gap);
+	entry->len8 = (uint32_t)len8;
+	entry->key_len = (uint16_t)key_len;
+	entry->key = cursor->at;
+	cursor->at += key_len;
+	cursor->rest -= (size_t)key_len;
+	cursor->sequence = entry->sequence;
+	cursor->end8 += gap + len8;
+	return true;
 }
 
 static int check_lines(const uint8_t *data, uint64_t entries_len,
 		       uint32_t n_entries, uint64_t segment_len)
 {
-	const uint8_t *line = data + HEADER_LEN;
-	size_t rest = (size_t)entries_len;
+	struct cursor cursor = { .at = data + HEADER_LEN,
+				 .rest = (size_t)entries_len };
+	struct hint_entry entry;
 
 	while (n_entries > 0) {
-		size_t len;
-
-		if (check_line(line, rest, segment_len, &len) != 0)
+		if (!read_line(&cursor, &entry) ||
+		    cursor.end8 > segment_len / 8)
 			return HINT_BAD;
-		line += len;
-		rest -= len;
 		n_entries--;
 	}
-	return rest == 0 ? 0 : HINT_BAD;
+	return cursor.rest == 0 ? 0 : HINT_BAD;
 }
 
 /* Whether a header is that of the segment at this length. */
@@ -365,23 +418,17 @@ void hint_deinit(struct hint *hint)
 
 bool hint_next(struct hint *hint, struct hint_entry *entry)
 {
-	const uint8_t *line;
-	size_t head;
+	struct cursor cursor = { .at = hint->data + hint->at,
+				 .rest = SIZE_MAX,
+				 .sequence = hint->sequence,
+				 .end8 = hint->end8 };
 
-	if (hint->n_read == hint->n_entries)
+	/* All of them were checked, or come from a builder. */
+	if (hint->n_read == hint->n_entries || !read_line(&cursor, entry))
 		return false;
-	line = hint->data + hint->at;
-	head = line_len(line[19]);
-	entry->sequence = bytes_get64(line);
-	entry->off8 = bytes_get32(line + 8);
-	entry->len8 = bytes_get32(line + 12);
-	entry->key_len = bytes_get16(line + 16);
-	entry->kind = (enum entry_kind)line[18];
-	entry->flags = line[19];
-	entry->expires_at_ms =
-		head == LINE_EXPIRY_LEN ? bytes_get64(line + 20) : 0;
-	entry->key = line + head;
-	hint->at += head + entry->key_len;
+	hint->at = (size_t)(cursor.at - hint->data);
+	hint->sequence = cursor.sequence;
+	hint->end8 = cursor.end8;
 	hint->n_read++;
 	return true;
 }

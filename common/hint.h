@@ -11,15 +11,16 @@
  *       48     4  n_entries     puts and tombstones; batch heads are left out
  *       52     4  filter_bits   8 * bytes of the filter
  *       56     8  entries_len   bytes of all entries
- *       64        entries, one behind the other:
- *                  0     8  sequence
- *                  8     4  position   in the segment, units of 8 bytes
- *                 12     4  size       of the entry, units of 8 bytes
- *                 16     2  key_len
- *                 18     1  kind       as in the entry
- *                 19     1  flags      as in the entry
- *                [20     8  expires_at only with ENTRY_HAS_EXPIRY]
- *              20/28        key
+ *       64        entries, in the order of their places:
+ *                  1  kind     as in the entry, and its flags times 16
+ *                  v  sequence  less that of the entry before, zigzag
+ *                  v  gap      units of 8 bytes from the end of the entry
+ *                              before; of the first, from the file's begin
+ *                  v  size     of the entry, units of 8 bytes
+ *                  v  key_len
+ *                 [8  expires_at, only with ENTRY_HAS_EXPIRY]
+ *                    key
+ *                 v: groups of 7 bits (common/bytes.h)
  *                 filter: a Bloom filter over the keys of all puts, dead ones
  *                 too, HINT_FILTER_PROBES probes a key from digest_fixed64
  *                 (Kirsch and Mitzenmacher's double hashing)
@@ -27,7 +28,7 @@
  *                            that the filter can be read without the rest
  *                 4  crc     CRC-32C of everything before it
  *
- * The keys are in it, so that the index can be built under a new secret and
+ * An entry mostly takes 6 bytes and its key.  The keys are in it, so that the index can be built under a new secret and
  * a repair can name what is lost.  A hint is a copy: any doubt, and the
  * segment is read and the hint written again.
  */
@@ -75,6 +76,8 @@ struct hint_builder {
 	size_t puts_cap;
 	uint32_t n_entries;
 	uint64_t last_sequence;
+	uint64_t sequence; /* of the entry that was added last */
+	uint64_t end8;	   /* of that one */
 };
 
 /* A hint in memory. */
@@ -84,6 +87,8 @@ struct hint {
 	size_t at; /* of the next entry */
 	uint32_t n_entries;
 	uint32_t n_read;
+	uint64_t sequence; /* of the entry before */
+	uint64_t end8;	   /* of that one */
 	uint64_t entries_len;
 	uint64_t last_sequence;
 	const uint8_t *filter;

@@ -326,6 +326,18 @@ static int do_clear(struct log *log, struct log_record *record)
 	return 0;
 }
 
+/* What was written before is in sealed segments when it returns 0. */
+static int roll(struct log *log)
+{
+	int result = log_end_segment(log);
+
+	if (result == 0)
+		result = upkeep_flush(log->upkeep);
+	if (io_is_full(result))
+		return -ENOSPC;
+	return result == UPKEEP_UNKNOWN ? -EIO : result;
+}
+
 /* The rare records that are not written to a segment. */
 static void special_record(struct log *log, struct log_record *record)
 {
@@ -336,7 +348,7 @@ static void special_record(struct log *log, struct log_record *record)
 		result = do_clear(log, record);
 		break;
 	case LOG_ROLL:
-		result = log_end_segment(log);
+		result = roll(log);
 		break;
 	default:
 		result = log_sync(log);

@@ -43,7 +43,7 @@ enum log_result {
 enum log_record_kind {
 	LOG_WRITE,
 	LOG_CLEAR,
-	LOG_ROLL, /* ends the active segment */
+	LOG_ROLL, /* ends the active segment; it is sealed then */
 	LOG_SYNC, /* everything before it becomes durable */
 };
 

@@ -29,10 +29,10 @@ static void release_first_segment(struct retire *retire)
 {
 	struct segment *segment = retire->segments;
 
-	retire->segments = segment->next;
+	retire->segments = segment->retired_next;
 	if (!retire->segments)
 		retire->segments_end = &retire->segments;
-	segment->next = NULL;
+	segment->retired_next = NULL;
 	retire->held_bytes -= segment->len;
 	retire->ops.release_segment(retire->ops.ctx, segment);
 }
@@ -86,10 +86,10 @@ void retire_end(struct retire *retire, struct hold *hold)
 
 void retire_segment(struct retire *retire, struct segment *segment)
 {
-	segment->next = NULL;
+	segment->retired_next = NULL;
 	segment->retired_at = retire->clock;
 	*retire->segments_end = segment;
-	retire->segments_end = &segment->next;
+	retire->segments_end = &segment->retired_next;
 	retire->held_bytes += segment->len;
 	release(retire);
 }

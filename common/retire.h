@@ -65,7 +65,10 @@ void retire_hold(struct retire *retire, struct hold *hold);
 /* Releases what only this hold kept; ending one that is not held is fine. */
 void retire_end(struct retire *retire, struct hold *hold);
 
-/* The segment is out of the table already.  Its next member is used. */
+/*
+ * The segment is out of the table already.  Upkeep may still have it in a
+ * list: its next member is left alone.
+ */
 void retire_segment(struct retire *retire, struct segment *segment);
 
 /* Makes sure that the next retire_index finds room.  0 or -ENOMEM. */

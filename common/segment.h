@@ -72,14 +72,17 @@ struct segment {
 	uint64_t dead_bytes;	  /* tombstones are dead */
 	uint64_t tombstone_bytes; /* of the dead ones; a run may keep them */
 	uint64_t stuck_bytes;	  /* of these, what the last run had to keep */
+	uint64_t stuck_at; /* what runs had freed by then (compaction_pick) */
 	uint32_t stuck_by; /* as long as there is the segment of this id */
 	uint32_t header_len;
 	bool is_damaged;       /* not all of it can be told: not compacted */
 	bool is_wanted;	       /* a full compaction has still to do it */
 	_Atomic bool sealed;   /* the manifest holds its length */
 	_Atomic bool replaced; /* no longer part of the store */
-	struct segment *next;  /* of whatever list owns it */
-	uint64_t retired_at;   /* common/retire's */
+	struct segment *next;  /* of whatever list of upkeep's it is in */
+	/* common/retire's: it may wait for its hint all the same */
+	struct segment *retired_next;
+	uint64_t retired_at;
 };
 
 /* "0000000001.seg" and "0000000001.hint". */

@@ -57,6 +57,18 @@ static void raise_end(struct segments *segments, uint32_t taken)
 				      memory_order_release);
 }
 
+/* Of a leaf that is there. */
+static _Atomic uint32_t *leaf_count(const struct segments *segments,
+				    uint32_t id)
+{
+	struct segments_leaf *leaf;
+
+	leaf = atomic_load_explicit(
+		&segments->leaves[(id & ID_MASK) >> SEGMENTS_LEAF_BITS],
+		memory_order_acquire);
+	return &leaf->n_taken;
+}
+
 static int add(struct segments *segments, struct segment *segment)
 {
 	uint32_t number = (segment->id & ID_MASK) >> SEGMENTS_LEAF_BITS;
@@ -74,6 +86,7 @@ static int add(struct segments *segments, struct segment *segment)
 	if (atomic_load_explicit(at, memory_order_relaxed))
 		return -EEXIST;
 	atomic_store_explicit(at, segment, memory_order_release);
+	atomic_fetch_add(leaf_count(segments, segment->id), 1);
 	raise_end(segments, segment->id & ID_MASK);
 	atomic_fetch_add(&segments->count, 1);
 	return 0;
@@ -96,6 +109,7 @@ void segments_remove(struct segments *segments, const struct segment *segment)
 	if (!at || atomic_load_explicit(at, memory_order_relaxed) != segment)
 		return;
 	atomic_store_explicit(at, NULL, memory_order_release);
+	atomic_fetch_sub(leaf_count(segments, segment->id), 1);
 	atomic_fetch_sub(&segments->count, 1);
 }
 
@@ -117,7 +131,8 @@ void segments_each(const struct segments *segments,
 		const _Atomic(struct segment *) *at = place(segments, id);
 		struct segment *segment;
 
-		if (!at) {
+		if (!at || (id % SEGMENTS_LEAF_LEN == 0 &&
+			    *leaf_count(segments, id) == 0)) {
 			id |= SEGMENTS_LEAF_LEN - 1; /* none in this leaf */
 			continue;
 		}

@@ -25,6 +25,7 @@ enum {
 };
 
 struct segments_leaf {
+	_Atomic uint32_t n_taken; /* old ids leave whole leaves empty */
 	_Atomic(struct segment *) at[SEGMENTS_LEAF_LEN];
 };
 

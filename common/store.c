@@ -225,6 +225,9 @@ void store_make_visible(struct store *store, const struct record *record)
 		apply_item(store, record, i);
 	if (record->n_ops > 1)
 		index_end(store->index);
+	if (record->n_ops > 0)
+		store->visible_sequence =
+			record_item(record, record->n_ops - 1)->sequence;
 }
 
 int store_new_index(struct store *store, struct index **index)

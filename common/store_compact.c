@@ -34,6 +34,7 @@ static void set_up(struct store *store, const struct compaction_pick *pick)
 		.pace_ctx = pace_ctx,
 	};
 	run->reason = pick->reason;
+	run->in_table = false;
 	run->input_bytes = pick->input_bytes;
 	retire_hold(&store->retire, &run->hold);
 }
@@ -46,6 +47,8 @@ int store_compact_begin(struct store *store,
 		.policy = *policy,
 		.segment_size = upkeep_segment_size(store->upkeep),
 		.last_sequence = store->log.last_sequence,
+		.visible_sequence = store->visible_sequence,
+		.bytes_freed = store->run.bytes_freed,
 		.is_full = store_is_full(store),
 	};
 	int result;
@@ -75,9 +78,11 @@ int store_compact_copied(struct store *store)
 	output->tombstone_bytes = work->kept_tombstone_bytes;
 	output->stuck_bytes = work->kept_tombstone_bytes;
 	output->stuck_by = work->blocker_id;
+	output->stuck_at = store->run.bytes_freed;
 	result = segments_add(store->segments, output);
 	if (result < 0)
 		return result;
+	store->run.in_table = true;
 	store->dead_bytes += output->dead_bytes;
 	return 0;
 }
@@ -134,10 +139,13 @@ bool store_compact_move(struct store *store, size_t max)
 
 /* ---- the end ---- */
 
-/* Whether the output can be taken away: nothing points to it. */
+/*
+ * Whether the output can be taken away: nothing points to it, and no
+ * manifest may list it.
+ */
 static bool is_unused(const struct compaction *work)
 {
-	return work->cancelled || work->n_moved == 0;
+	return work->cancelled || (work->n_moved == 0 && !work->is_in_limbo);
 }
 
 static void drop_output(struct store *store)
@@ -146,8 +154,12 @@ static void drop_output(struct store *store)
 
 	if (!output)
 		return;
-	if (segments_get(store->segments, output->id) == output) {
+	if (store->run.in_table) {
+		/* A clear may have retired it. */
+		if (segments_get(store->segments, output->id) != output)
+			return;
 		segments_remove(store->segments, output);
+		store->live_bytes -= output->live_bytes;
 		store->dead_bytes -= output->dead_bytes;
 	}
 	retire_segment(&store->retire, output);
@@ -184,8 +196,11 @@ static void finish(struct store *store)
 
 	run->n_runs++;
 	run->bytes_written += written;
-	run->bytes_freed += run->input_bytes - written;
-	if (output && !run->work.hint_written)
+	/* A longer header may be all that it has brought. */
+	if (written < run->input_bytes)
+		run->bytes_freed += run->input_bytes - written;
+	/* A clear may have retired it meanwhile. */
+	if (output && !run->work.hint_written && !output->replaced)
 		upkeep_want_hint(store->upkeep, run->work.output);
 	store_discard_replaced(store);
 }
@@ -298,9 +313,10 @@ static int move_and_install(struct store *store)
 	result = compaction_install(&store->run.work);
 	if (result == COMPACTION_UNKNOWN)
 		return -EIO;
-	if (result == 0)
-		store_compact_end(store, 0);
-	return result;
+	/* Or a clear has taken all that it was about. */
+	if (result == 0 || result == COMPACTION_CANCELLED)
+		store_compact_end(store, result);
+	return result == COMPACTION_CANCELLED ? 0 : result;
 }
 
 static int run_once(struct store *store)

@@ -34,6 +34,7 @@ struct store_run {
 	struct compaction work; /* n_inputs 0: no run */
 	struct hold hold;
 	enum compaction_reason reason;
+	bool in_table; /* the output was put there */
 	uint64_t input_bytes;
 	uint64_t n_runs;
 	uint64_t n_failed;
@@ -62,6 +63,7 @@ struct store {
 	/* found at open */
 	struct store_stats opened;
 	/* kept up to date by the index's thread */
+	uint64_t visible_sequence; /* of the log: the index has all up to it */
 	uint64_t live_bytes;
 	uint64_t dead_bytes;
 	uint64_t corrupt_reads;

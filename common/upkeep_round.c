@@ -8,7 +8,7 @@
 enum {
 	AUTO_MIN = 4 << 20, /* bytes, automatic segment sizes */
 	AUTO_MAX = 128 << 20,
-	AUTO_SHARE = 16,      /* a segment is at most 1/16 of the store */
+	AUTO_SHARE = 32,      /* a segment is at most 1/32 of the store */
 	TAKEN_IDS_MAX = 1000, /* files in the way of a new segment */
 };
 

@@ -58,6 +58,7 @@ static int open_local(const struct options *options, const char *store,
 		.sync_interval_ms = options->sync_interval_ms,
 		.segment_size = options->segment_size,
 		.value_max = options->max_value,
+		.compaction = options->compaction,
 		.progress = tell_progress,
 		.progress_ctx = &told_ms,
 	};

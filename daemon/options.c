@@ -19,6 +19,7 @@ enum kind {
 	KIND_MODE,	 /* unsigned int, octal */
 	KIND_DURABILITY, /* enum engine_durability */
 	KIND_LEVEL,	 /* enum logging_level */
+	KIND_HOURS,	 /* struct engine_hours */
 };
 
 struct option_row {
@@ -28,7 +29,7 @@ struct option_row {
 	size_t off; /* of the member of struct options */
 	uint64_t min;
 	uint64_t max;
-	const char *help;
+	const char *help; /* NULL: only in getmed(8) */
 };
 
 #define MEMBER(member) offsetof(struct options, member)
@@ -60,11 +61,24 @@ static const struct option_row rows[] = {
 	  MEMBER(limits.max_connections_per_uid), 1, 1000000,
 	  "of one user (3072)" },
 	{ "max-pipeline", "N", KIND_COUNT, MEMBER(limits.max_pipeline),
-	  1, 65536, "requests of a connection under way (1024)" },
+	  1, 65536, NULL },
 	{ "max-input", "SIZE", KIND_SIZE, MEMBER(limits.max_input),
-	  4096, LIMITS_VALUE_MAX_MAX, "bytes of those requests (8M)" },
+	  4096, LIMITS_VALUE_MAX_MAX, NULL },
 	{ "max-output", "SIZE", KIND_SIZE, MEMBER(limits.max_output),
-	  4096, LIMITS_VALUE_MAX_MAX, "bytes of replies not taken yet (8M)" },
+	  4096, LIMITS_VALUE_MAX_MAX, NULL },
+	{ "compact-dead-share", "PERCENT", KIND_COUNT,
+	  MEMBER(compaction.dead_percent), 1, 100,
+	  "of dead bytes that starts compaction (18)" },
+	{ "compact-hours", "H-H", KIND_HOURS, MEMBER(compaction.hours), 0, 0,
+	  "of the day when it may start, as 22-6 (any)" },
+	{ "compact-rate", "SIZE", KIND_SIZE, MEMBER(compaction.bytes_a_second),
+	  64 << 10, UINT64_MAX, "bytes a second it reads and writes (any)" },
+	{ "compact-dead-bytes", "SIZE", KIND_SIZE,
+	  MEMBER(compaction.dead_bytes), 1, UINT64_MAX, NULL },
+	{ "compact-small", "N", KIND_COUNT,
+	  MEMBER(compaction.small_segments), 2, 1000000, NULL },
+	{ "compact-disk", "SIZE", KIND_SIZE, MEMBER(compaction.disk_bytes),
+	  1, UINT64_MAX, NULL },
 	{ "drain-timeout", "TIME", KIND_TIME, MEMBER(limits.drain_timeout_ms),
 	  1, day_ms, "wait for peers when stopping (5s)" },
 	{ "log-level", "LEVEL", KIND_LEVEL, MEMBER(log_level), 0, 0,
@@ -74,6 +88,7 @@ static const struct option_row rows[] = {
 
 enum {
 	N_ROWS = sizeof(rows) / sizeof(rows[0]),
+	HELP_COLUMNS = 79,
 };
 
 void options_init(struct options *options)
@@ -121,6 +136,22 @@ static int parse_durability(const char *text,
 		*durability = ENGINE_NONE;
 	else
 		return -EINVAL;
+	return 0;
+}
+
+/* "22-6": from 22 to 6 o'clock. */
+static int parse_hours(const char *text, struct engine_hours *hours)
+{
+	unsigned from;
+	unsigned to;
+	int len = -1;
+
+	if (sscanf(text, "%2u-%2u%n", &from, &to, &len) != 2 || len < 0 ||
+	    text[len] != '\0' || *text < '0' || *text > '9' || from > 24 ||
+	    to > 24)
+		return -EINVAL;
+	hours->from = from % 24;
+	hours->to = to == 24 && from > 0 ? 24 : to % 24;
 	return 0;
 }
 
@@ -219,6 +250,11 @@ static int set_row(struct options *options, const struct option_row *row,
 			return refuse(failure, row, value,
 				      logging_level_names());
 		return 0;
+	case KIND_HOURS:
+		if (parse_hours(value, member) < 0)
+			return refuse(failure, row, value,
+				      "two hours, as 22-6: from 0 to 24");
+		return 0;
 	}
 	return -EINVAL;
 }
@@ -315,28 +351,58 @@ int options_parse(struct options *options, int argc, char **argv,
 	return 0;
 }
 
+/* The names of what few need, in lines. */
+static size_t help_others(char *out, size_t out_len)
+{
+	size_t len = (size_t)snprintf(out, out_len, "Also:");
+	size_t column = len;
+
+	for (int i = 0; i < N_ROWS && len < out_len; i++) {
+		size_t word = strlen(rows[i].name) + 3;
+
+		if (rows[i].help)
+			continue;
+		if (column + word > HELP_COLUMNS) {
+			len += (size_t)snprintf(out + len, out_len - len,
+						"\n     ");
+			column = 5;
+		}
+		if (len >= out_len)
+			break;
+		len += (size_t)snprintf(out + len, out_len - len, " --%s",
+					rows[i].name);
+		column += word;
+	}
+	return len;
+}
+
 void options_help(char *out, size_t out_len)
 {
 	size_t len = 0;
 
 	len += (size_t)snprintf(out, out_len,
 				"Usage: getmed [OPTION]...\n"
-				"Owns a getMe store and serves it on a Unix "
-				"domain socket.\n\n");
+				"Owns a getMe store, serves it on a Unix "
+				"domain socket.  More: man getmed\n");
 	for (int i = 0; i < N_ROWS && len < out_len; i++) {
 		char left[40];
 
+		if (!rows[i].help)
+			continue;
 		snprintf(left, sizeof(left), "--%s %s", rows[i].name,
 			 rows[i].arg);
-		len += (size_t)snprintf(out + len, out_len - len, "  %-28s%s\n",
+		len += (size_t)snprintf(out + len, out_len - len, "  %-29s%s\n",
 					left, rows[i].help);
 	}
 	if (len < out_len)
+		len += (size_t)snprintf(out + len, out_len - len, "  %-29s%s\n",
+					"--help, --version", "print and exit");
+	if (len < out_len)
+		len += help_others(out + len, out_len - len);
+	if (len < out_len)
 		snprintf(out + len, out_len - len,
-			 "  %-28s%s\n\n"
-			 "Sizes take K, M, G (powers of 1024); times ms, s, m, "
-			 "h, d.\n"
+			 "\nSizes take K, M, G (powers of 1024); times ms, s, "
+			 "m, h, d.\n"
 			 "A config file has the same names; the command line "
-			 "wins.\n",
-			 "--help, --version", "print and exit");
+			 "wins.\n");
 }

@@ -36,6 +36,7 @@ struct options {
 	uint64_t max_value;    /* bytes */
 	enum logging_level log_level;
 	struct limits limits;
+	struct engine_compaction compaction;
 	unsigned int given; /* a bit for each option of the command line */
 };
 
@@ -57,7 +58,10 @@ int options_parse(struct options *options, int argc, char **argv,
 int options_set(struct options *options, enum options_source source,
 		const char *name, const char *value, struct failure *failure);
 
-/* What --help prints: at most 24 lines of 79 columns. */
+/*
+ * What --help prints: at most 24 lines of 79 columns; of options that few
+ * need only the names.
+ */
 void options_help(char *out, size_t out_len);
 
 #endif

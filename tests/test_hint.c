@@ -338,16 +338,38 @@ static void test_rules_hold_under_a_good_crc(void **state)
 	expect_refused(56, 8, 0);
 	expect_refused(56, 8, UINT64_MAX);
 	expect_refused(56, 8, UINT64_MAX - 63);
-	/* a line: position and size, key, kind, expiry */
-	expect_refused(LINE + 8, 4, SEGMENT_LEN / 8);
-	expect_refused(LINE + 8, 4, UINT32_MAX);
-	expect_refused(LINE + 12, 4, UINT32_MAX);
-	expect_refused(LINE + 12, 4, 0);
-	expect_refused(LINE + 16, 2, 0);
-	expect_refused(LINE + 16, 2, 65535);
-	expect_refused(LINE + 18, 1, ENTRY_BATCH);
-	expect_refused(LINE + 18, 1, 0);
-	expect_refused(LINE + 19, 1, ENTRY_HAS_EXPIRY);
+	/*
+	 * the first line, 5 bytes and "apple": kind and flags, sequence, gap,
+	 * size, key
+	 */
+	expect_refused(LINE, 1, 0);
+	expect_refused(LINE, 1, ENTRY_BATCH);
+	expect_refused(LINE, 1, ENTRY_PUT | ENTRY_HAS_EXPIRY << 4);
+	expect_refused(LINE + 1, 4, UINT32_MAX);
+	expect_refused(LINE + 2, 4, UINT32_MAX);
+	expect_refused(LINE + 3, 1, 0);
+	expect_refused(LINE + 4, 1, 0);
+	expect_refused(LINE + 4, 1, 4);
+	expect_refused(LINE + 4, 1, 6);
+	expect_refused(LINE + 4, 2, 0x7fff);
+}
+
+/* A place behind the segment's end, told by sizes that fit by themselves. */
+static void test_an_entry_behind_the_end_is_refused(void **state)
+{
+	struct hint_builder builder;
+	struct hint hint;
+
+	(void)state;
+	hint_builder_init(&builder);
+	add(&builder, ENTRY_PUT, "far", SEGMENT_LEN / 64, 0);
+	write_hint(&builder);
+	assert_int_equal(load(&hint), HINT_BAD);
+	hint_builder_init(&builder);
+	add(&builder, ENTRY_PUT, "near", SEGMENT_LEN / 64 - 1, 0);
+	write_hint(&builder);
+	assert_int_equal(load(&hint), 0);
+	hint_deinit(&hint);
 }
 
 static void test_a_huge_file_is_not_read(void **state)
@@ -459,6 +481,7 @@ int main(void)
 		hint_test(test_bytes_behind_are_bad),
 		hint_test(test_another_segments_hint_is_bad),
 		hint_test(test_rules_hold_under_a_good_crc),
+		hint_test(test_an_entry_behind_the_end_is_refused),
 		hint_test(test_a_huge_file_is_not_read),
 		hint_test(test_each_failure_while_writing),
 		hint_test(test_a_power_cut_leaves_all_or_nothing),

@@ -201,6 +201,46 @@ static void test_a_config_file_names_no_other(void **state)
 			 -EINVAL);
 }
 
+static void test_compaction_is_told_by_options(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("--compact-dead-share 30 --compact-rate 10M "
+			       "--compact-small 4 --compact-disk 2G "
+			       "--compact-dead-bytes 64M "
+			       "--compact-hours 22-6"),
+			 0);
+	assert_int_equal(options.compaction.dead_percent, 30);
+	assert_int_equal(options.compaction.bytes_a_second, 10 << 20);
+	assert_int_equal(options.compaction.small_segments, 4);
+	assert_true(options.compaction.disk_bytes == UINT64_C(2) << 30);
+	assert_int_equal(options.compaction.dead_bytes, 64 << 20);
+	assert_int_equal(options.compaction.hours.from, 22);
+	assert_int_equal(options.compaction.hours.to, 6);
+}
+
+static void test_hours_are_two_from_0_to_24(void **state)
+{
+	static const char *const bad[] = { "22",   "22-", "-6",	  "25-1",
+					   "1-25", "a-b", "1-2x", "1--2",
+					   "+1-2", "",	  "1-2-3" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(options_set(&options,
+					     OPTIONS_FROM_COMMAND_LINE,
+					     "compact-hours", bad[i], &failure),
+				 -EINVAL);
+	assert_int_equal(options_set(&options, OPTIONS_FROM_COMMAND_LINE,
+				     "compact-hours", "8-24", &failure),
+			 0);
+	assert_int_equal(options.compaction.hours.to, 24);
+	assert_int_equal(options_set(&options, OPTIONS_FROM_COMMAND_LINE,
+				     "compact-hours", "0-24", &failure),
+			 0);
+	assert_int_equal(options.compaction.hours.from,
+			 options.compaction.hours.to);
+}
+
 static void test_help_fits_a_screen_and_names_every_option(void **state)
 {
 	static const char *const names[] = {
@@ -210,6 +250,8 @@ static void test_help_fits_a_screen_and_names_every_option(void **state)
 		"--segment-size SIZE", "--max-value SIZE",
 		"--log-level LEVEL",   "--help",
 		"--version",	       "--max-connections-per-uid N",
+		"--max-output",	       "--compact-dead-share PERCENT",
+		"--compact-hours H-H", "--compact-disk",
 	};
 	char help[4096];
 	size_t lines = 0, column = 0;
@@ -240,6 +282,8 @@ int main(void)
 		EACH(test_a_refusal_names_the_option_and_what_is_expected),
 		EACH(test_the_command_line_wins_over_the_config_file),
 		EACH(test_a_config_file_names_no_other),
+		EACH(test_compaction_is_told_by_options),
+		EACH(test_hours_are_two_from_0_to_24),
 		EACH(test_help_fits_a_screen_and_names_every_option),
 	};
 

@@ -175,6 +175,29 @@ static void test_a_hold_that_is_not_held_ends_nothing(void **state)
 	retire_deinit(&f.retire);
 }
 
+/* Upkeep may not have made its hint yet. */
+static void test_what_else_a_segment_is_listed_in_stays(void **state)
+{
+	struct fixture f;
+	struct hold hold = { 0 };
+
+	(void)state;
+	setup(&f);
+	f.segments[0].next = &f.segments[1];
+	f.segments[1].next = &f.segments[2];
+	retire_hold(&f.retire, &hold);
+	retire(&f, 1);
+	retire(&f, 3);
+	assert_ptr_equal(f.segments[0].next, &f.segments[1]);
+	assert_ptr_equal(f.segments[1].next, &f.segments[2]);
+	/* that list is walked, and its own, too */
+	f.segments[1].next = NULL;
+	retire_end(&f.retire, &hold);
+	assert_true(f.released[1] && f.released[3]);
+	assert_false(f.released[2]);
+	retire_deinit(&f.retire);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -186,6 +209,7 @@ int main(void)
 		cmocka_unit_test(test_an_index_waits_as_a_segment_does),
 		cmocka_unit_test(test_the_end_releases_all),
 		cmocka_unit_test(test_a_hold_that_is_not_held_ends_nothing),
+		cmocka_unit_test(test_what_else_a_segment_is_listed_in_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -591,7 +591,7 @@ static void test_sizes_follow_the_store(void **state)
 	uint64_t last = 0;
 
 	(void)state;
-	for (int i = 0; i < 40; i++) {
+	for (int i = 0; i < 80; i++) {
 		assert_int_equal(upkeep_take(upkeep, 10, &segment), 0);
 		assert_true(segment->capacity >= 4 << 20);
 		assert_true(segment->capacity <= 128 << 20);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/engine_internal.h"
@@ -110,16 +111,25 @@ void rig_turn(struct engine_rig *rig)
 	engine_turn(rig->engine);
 }
 
+void rig_await(struct engine_rig *rig)
+{
+	struct pollfd poll_fd = { .fd = rig->wake_fd, .events = POLLIN };
+	int ms = engine_next_timeout_ms(rig->engine);
+
+	if (poll(&poll_fd, 1, ms < 0 ? 20000 : ms) == 0 && ms < 0)
+		rig_die("nothing happened for 20 s");
+	rig_turn(rig);
+}
+
 int rig_wait(struct engine_rig *rig, struct rig_request *request)
 {
+	time_t end = time(NULL) + 60;
+
 	rig_turn(rig);
 	while (!request->done) {
-		struct pollfd poll_fd = { .fd = rig->wake_fd,
-					  .events = POLLIN };
-
-		if (poll(&poll_fd, 1, 20000) <= 0)
-			rig_die("no answer in 20 s");
-		rig_turn(rig);
+		rig_await(rig);
+		if (time(NULL) > end)
+			rig_die("no answer in a minute");
 	}
 	return request->request.result;
 }

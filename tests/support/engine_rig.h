@@ -42,6 +42,8 @@ void rig_close(struct engine_rig *rig);
 
 void rig_begin(struct engine_rig *rig, struct rig_request *request);
 void rig_turn(struct engine_rig *rig);
+/* Waits until the engine wants a turn, and gives it one. */
+void rig_await(struct engine_rig *rig);
 int rig_wait(struct engine_rig *rig, struct rig_request *request);
 
 void rig_fill_put(struct rig_request *request, const char *key,

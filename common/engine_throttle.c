@@ -1,0 +1,101 @@
+#include "common/engine_internal.h"
+
+/*
+ * Where entries die faster than compaction gives their room back the disk
+ * would fill, so writes wait: as many bytes are let through as runs give
+ * back, measured, and half of that when it gets worse.  It begins only while
+ * a run is under way, so nothing waits for a compaction that may not run.
+ */
+enum {
+	/* dead bytes over the share at which runs begin, percent of all */
+	SOFT_PERCENT = 2,
+	HARD_PERCENT = 4,
+	/* of a store smaller than so many segments disk use is no concern */
+	SEGMENTS_MIN = 4,
+	/* bytes a ms that are let through in any case */
+	RATE_MIN = 1000,
+	/* credit that may gather, in ms of the rate */
+	BURST_MS = 20,
+	/* the share of the last run in the mean: 1/4 */
+	MEAN_OF = 4,
+};
+
+static bool is_over(const struct local *local, uint64_t percent)
+{
+	const struct store *store = local->store;
+	uint64_t all = store->live_bytes + store->dead_bytes;
+
+	if (all < SEGMENTS_MIN * upkeep_segment_size(store->upkeep))
+		return false;
+	percent += local_compact_percent(local);
+	return percent < 100 && store->dead_bytes > all / 100 * percent;
+}
+
+void local_throttle_begin(struct local *local)
+{
+	local->throttle.run_begun_ms = local_now_ms();
+}
+
+void local_throttle_end(struct local *local, uint64_t bytes)
+{
+	struct engine_throttle *throttle = &local->throttle;
+	uint64_t ms = local_now_ms() - throttle->run_begun_ms + 1;
+	uint64_t rate = bytes / ms;
+
+	if (bytes == 0)
+		return;
+	if (throttle->rate > 0)
+		rate = (throttle->rate * (MEAN_OF - 1) + rate) / MEAN_OF;
+	throttle->rate = rate > RATE_MIN ? rate : RATE_MIN;
+}
+
+static void add_credit(struct local *local)
+{
+	struct engine_throttle *throttle = &local->throttle;
+	uint64_t now = local_now_ms();
+	int64_t rate = (int64_t)throttle->rate;
+	int64_t ms = (int64_t)(now - throttle->credit_ms);
+
+	if (is_over(local, HARD_PERCENT))
+		rate /= 2;
+	if (ms > BURST_MS)
+		ms = BURST_MS;
+	throttle->credit_ms = now;
+	throttle->credit += rate * ms;
+	if (throttle->credit > rate * BURST_MS)
+		throttle->credit = rate * BURST_MS;
+}
+
+void local_throttle_turn(struct local *local)
+{
+	struct engine_throttle *throttle = &local->throttle;
+	bool on = local->compact.phase != COMPACT_IDLE &&
+		  local->compact.phase <= COMPACT_INSTALLING &&
+		  throttle->rate > 0 && is_over(local, SOFT_PERCENT);
+
+	/* Between two runs it stays as it is. */
+	if (local->compact.phase == COMPACT_IDLE && local->compact.look_again)
+		on = throttle->on;
+	if (on && !throttle->on) {
+		throttle->credit = 0;
+		throttle->credit_ms = local_now_ms();
+	}
+	throttle->on = on;
+	if (on)
+		add_credit(local);
+	if (local->held.first && local->n_clears == 0 &&
+	    (!on || throttle->credit > 0))
+		local_release_held(local);
+}
+
+bool local_throttle_holds(const struct local *local)
+{
+	return local->throttle.on &&
+	       (local->held.first || local->throttle.credit <= 0);
+}
+
+void local_throttle_take(struct local *local, uint64_t len)
+{
+	if (local->throttle.on)
+		local->throttle.credit -= (int64_t)len;
+}
