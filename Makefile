@@ -473,6 +473,17 @@ mutants:
 	@CC='$(CC)' MAKE='$(MAKE)' tests/mutants/run -j $(JOBS) -b $(B) \
 		$(MUTANTS)
 
+# Goes on for SECONDS, with another seed each round (tests/torture/run); PARTS
+# names some of its parts.
+.PHONY: torture fuzz-programs
+torture: all tests
+	@$(MAKE) SAN=address,undefined FUZZING=1 CC='$(FUZZ_CC)' B=$(B)/fuzz \
+		fuzz-programs
+	@tests/torture/run -t $(or $(SECONDS),600) $(if $(SEED),-s $(SEED)) \
+		-j $(JOBS) -b $(B) $(PARTS)
+
+fuzz-programs: $(addprefix $(B)/tests/fuzz/,$(FUZZ))
+
 coverage: coverage-deps
 	@find $(B)/coverage -name '*.gcda' -delete 2>/dev/null || :
 	@GETME_CRASH_SAMPLE=1 $(MAKE) $(PARALLEL) B=$(B)/coverage \
