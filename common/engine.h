@@ -18,9 +18,11 @@
  *     that the write was surely not applied.  ENGINE_UNKNOWN means that it
  *     may have been, or may show up after a restart.
  *  5. Requests are not ordered among themselves: who wants "this read after
- *     that write" submits the read when the write is done.  Writes are
- *     applied in the order of their submission, except that one which had
- *     to wait for another's outcome (a condition) may come later.
+ *     that write" submits the read when the write is done.  Reads end in
+ *     any order: one that waits for the disk holds nobody else.  Writes are
+ *     applied in the order of their submission, except that one whose
+ *     effect depends on the state (a condition, incr, touch) may come later:
+ *     it may have to wait for another's outcome, or for the disk.
  *  6. All calls come from one thread.  Only engine_host.wake is called from
  *     other threads.
  *
@@ -63,6 +65,8 @@ enum engine_result {
 	ENGINE_TOO_LARGE = 10,	/* a key, value, batch or reply over a limit */
 	ENGINE_BAD_CURSOR = 11, /* not a cursor that a scan returned */
 	ENGINE_CLOSED = 12,	/* the engine is closing */
+	ENGINE_REFUSED = 13,	/* backup: that folder will not do; see text */
+	ENGINE_BUSY = 14,	/* compact, backup: one is under way already */
 };
 /*
  * Negative results that are ordinary: -ENOSPC (also for EDQUOT and EFBIG:
@@ -137,6 +141,12 @@ struct engine_item {
 	int result; /* 0, ENGINE_NOT_FOUND, ENGINE_CORRUPT, -EIO */
 	struct engine_bytes key;
 	struct engine_bytes value;
+	/*
+	 * malloc'ed memory that value lies in, alone, or NULL.  Who wants to
+	 * keep a large value without copying it sets this to NULL in done,
+	 * and frees it later.
+	 */
+	void *value_owner;
 	uint64_t value_len; /* also where no value was asked for */
 	uint64_t version;
 	uint64_t expires_at_ms; /* 0: none */
@@ -300,7 +310,7 @@ const char *engine_result_text(int result);
  *
  * Threads: the loop (who calls engine_turn; it owns the index), the log
  * thread (writes and syncs), upkeep (manifest, spares, hints), compaction
- * (copying).
+ * (copying), a pool for reads that have to wait for the disk or are large.
  */
 
 struct io;

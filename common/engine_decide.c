@@ -56,12 +56,34 @@ static void look_pending(struct draft *draft, const struct pending_node *node,
 	state->value_len = item->value_len;
 }
 
+/*
+ * As view_get.  -EAGAIN: the pool is to read it first; then, unless it is
+ * large and another one meanwhile, it is there.
+ */
+static int read_stored(struct draft *draft, const struct engine_bytes *key,
+		       const struct digest *digest,
+		       const struct index_place *place, enum look look,
+		       struct view_entry *entry)
+{
+	struct store *store = draft->local->store;
+	struct view view;
+	int result;
+
+	if (draft->read && settle_knows(draft->read, place, &result, entry))
+		return result == 0 && expired(draft, entry->expires_at_ms)
+			       ? VIEW_EXPIRED
+			       : result;
+	view = draft->read ? store_view_short(store) : store_view_now(store);
+	return view_get(&view, digest, key->data, key->len,
+			look == LOOK_VALUE ? VIEW_VALUE : VIEW_HEAD,
+			&store->buffer, entry);
+}
+
 static int look_stored(struct draft *draft, const struct engine_bytes *key,
 		       const struct digest *digest, enum look look,
 		       struct key_state *state)
 {
 	struct store *store = draft->local->store;
-	struct view view = store_view(store);
 	struct view_entry entry;
 	struct index_place place;
 	int result;
@@ -72,9 +94,7 @@ static int look_stored(struct draft *draft, const struct engine_bytes *key,
 		state->exists = true;
 		return 0;
 	}
-	result = view_get(&view, digest, key->data, key->len,
-			  look == LOOK_VALUE ? VIEW_VALUE : VIEW_HEAD,
-			  &store->buffer, &entry);
+	result = read_stored(draft, key, digest, &place, look, &entry);
 	state->expired = result == VIEW_EXPIRED;
 	if (result == VIEW_NOT_FOUND || result == VIEW_EXPIRED)
 		return 0;
@@ -92,7 +112,7 @@ static int look_stored(struct draft *draft, const struct engine_bytes *key,
 	return 0;
 }
 
-/* 0, ENGINE_CORRUPT, -errno. */
+/* 0, ENGINE_CORRUPT, -errno; -EAGAIN: not before the pool has read it. */
 static int look_at(struct draft *draft, const struct engine_bytes *key,
 		   enum look look, struct key_state *state)
 {
@@ -114,6 +134,8 @@ static int look_at(struct draft *draft, const struct engine_bytes *key,
 
 static enum decision answer(struct draft *draft, int result)
 {
+	if (result == -EAGAIN)
+		return DECIDE_READ;
 	draft->result = result;
 	/* Errors of the request itself depend on nothing. */
 	return draft->depends ? DECIDE_PARK : DECIDE_ANSWER;
@@ -167,6 +189,7 @@ static int check_condition(struct draft *draft,
 
 	if (mutation->condition == ENGINE_ALWAYS_DO)
 		return 0;
+	draft->conditional = true;
 	result = look_at(draft, &mutation->key,
 			 mutation->condition == ENGINE_IF_VERSION ? LOOK_VERSION
 								  : LOOK_EXISTS,
@@ -238,6 +261,12 @@ static int draft_delete(struct draft *draft, size_t i, bool batch_puts)
 	/* It is done whatever comes of that write: nothing hangs on it. */
 	draft->depends = depends;
 	draft->guessed = draft->guessed || state.pending;
+	/* It is logged in any case: what it did is told in the end. */
+	if (result == -EAGAIN && !draft->conditional) {
+		draft->unsure = true;
+		state.exists = true;
+		result = 0;
+	}
 	/* What is damaged can still be deleted. */
 	if (result == ENGINE_CORRUPT)
 		state.exists = true;
@@ -247,17 +276,6 @@ static int draft_delete(struct draft *draft, size_t i, bool batch_puts)
 	if (state.exists || state.expired || state.pending || batch_puts)
 		add_op(draft, &op);
 	return 0;
-}
-
-static bool has_puts(const struct engine_request *request)
-{
-	size_t i;
-
-	for (i = 0; i < request->n_mutations; i++) {
-		if (request->mutations[i].kind == ENGINE_PUT)
-			return true;
-	}
-	return false;
 }
 
 /* A 64-bit decimal: optional '-', digits, no blanks, no other text. */
@@ -311,6 +329,21 @@ static int draft_incr(struct draft *draft)
 	return 0;
 }
 
+/* The value, which is borrowed, becomes the draft's. */
+static int take_value(struct draft *draft, struct key_state *state)
+{
+	draft->value = settle_give(draft->read, state->value);
+	if (draft->value)
+		return 0;
+	draft->value = malloc(state->value_len ? state->value_len : 1);
+	if (!draft->value)
+		return -ENOMEM;
+	if (state->value_len > 0)
+		memcpy(draft->value, state->value, state->value_len);
+	state->value = draft->value;
+	return 0;
+}
+
 static int draft_touch(struct draft *draft)
 {
 	struct engine_mutation *mutation = &draft->request->mutations[0];
@@ -326,12 +359,13 @@ static int draft_touch(struct draft *draft)
 		return result;
 	if (!state.exists)
 		return ENGINE_NOT_FOUND;
-	draft->value = malloc(state.value_len ? state.value_len : 1);
-	if (!draft->value)
-		return -ENOMEM;
-	if (state.value_len > 0)
-		memcpy(draft->value, state.value, state.value_len);
-	op.value = draft->value;
+	/* A large value is not copied while others wait. */
+	if (state.pending && state.value_len > STORE_READ_SHORT)
+		return -EBUSY;
+	result = take_value(draft, &state);
+	if (result < 0)
+		return result;
+	op.value = state.value;
 	op.value_len = (uint32_t)state.value_len;
 	mutation->existed = true;
 	add_op(draft, &op);
@@ -341,7 +375,7 @@ static int draft_touch(struct draft *draft)
 static int draft_ops(struct draft *draft)
 {
 	const struct engine_request *request = draft->request;
-	bool batch_puts = has_puts(request);
+	bool batch_puts = settle_has_puts(request);
 	size_t i;
 	int result = 0;
 
@@ -364,76 +398,6 @@ static int draft_ops(struct draft *draft)
 	return result;
 }
 
-static int compare_keys(const void *a, const void *b)
-{
-	const struct engine_mutation *left =
-		*(struct engine_mutation *const *)a;
-	const struct engine_mutation *right =
-		*(struct engine_mutation *const *)b;
-	size_t len =
-		left->key.len < right->key.len ? left->key.len : right->key.len;
-	int order = memcmp(left->key.data, right->key.data, len);
-
-	if (order != 0)
-		return order;
-	if (left->key.len != right->key.len)
-		return left->key.len < right->key.len ? -1 : 1;
-	return left < right ? -1 : 1;
-}
-
-/* A key that is named twice in a list of deletes was there once. */
-static int count_once(struct engine_request *request)
-{
-	size_t n = request->n_mutations;
-	struct engine_mutation **sorted;
-	size_t i;
-
-	if (n < 2 || has_puts(request))
-		return 0;
-	sorted = calloc(n, sizeof(struct engine_mutation *));
-	if (!sorted)
-		return -ENOMEM;
-	for (i = 0; i < n; i++)
-		sorted[i] = &request->mutations[i];
-	qsort(sorted, n, sizeof(struct engine_mutation *), compare_keys);
-	for (i = 1; i < n; i++) {
-		const struct engine_bytes *key = &sorted[i - 1]->key;
-
-		if (key->len == sorted[i]->key.len &&
-		    memcmp(key->data, sorted[i]->key.data, key->len) == 0)
-			sorted[i]->existed = false;
-	}
-	free(sorted);
-	return 0;
-}
-
-void decide_existed(struct local *local, struct engine_request *request)
-{
-	struct draft draft = {
-		.local = local,
-		.request = request,
-		.now_ms = local->store->io->clock_ms(local->store->io),
-	};
-	size_t i;
-
-	for (i = 0; i < request->n_mutations; i++) {
-		struct engine_mutation *mutation = &request->mutations[i];
-		struct digest digest =
-			digest_of(local->store->secret, mutation->key.data,
-				  mutation->key.len);
-		struct key_state state = { .exists = false };
-		int result;
-
-		if (mutation->kind != ENGINE_DELETE)
-			continue;
-		result = look_stored(&draft, &mutation->key, &digest,
-				     LOOK_EXISTS, &state);
-		mutation->existed = state.exists || result == ENGINE_CORRUPT;
-	}
-	/* Without memory a key that is named twice counts twice. */
-	count_once(request);
-}
-
 enum decision draft_decide(struct draft *draft)
 {
 	int result = check_write(draft);
@@ -450,7 +414,7 @@ enum decision draft_decide(struct draft *draft)
 	if (result == 0)
 		result = draft_ops(draft);
 	if (result == 0)
-		result = count_once(draft->request);
+		result = settle_count_once(draft->request);
 	if (result != 0)
 		return answer(draft, result);
 	/* Deletes of nothing. */

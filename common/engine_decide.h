@@ -9,12 +9,13 @@
 #ifndef GETME_COMMON_ENGINE_DECIDE_H
 #define GETME_COMMON_ENGINE_DECIDE_H
 
-#include "common/engine_internal.h"
+#include "common/engine_settle.h"
 
 enum decision {
 	DECIDE_WRITE,  /* log the draft's ops */
 	DECIDE_ANSWER, /* answer now, with result */
 	DECIDE_PARK,   /* decide again when ticket has ended */
+	DECIDE_READ,   /* decide again when the pool has read its keys */
 };
 
 /* A write while it is decided. */
@@ -23,9 +24,12 @@ struct draft {
 	struct engine_request *request;
 	struct record_op *ops;
 	size_t n_ops;
-	bool depends;	 /* on a write that is still pending */
-	bool guessed;	 /* only what is told of deletes depends on one */
-	uint64_t ticket; /* the latest of those */
+	bool depends; /* on a write that is still pending */
+	bool guessed; /* only what is told of deletes depends on one */
+	bool unsure;  /* only that depends on what is on the disk */
+	bool conditional;
+	struct settle *read; /* what the pool read for it; NULL: nothing */
+	uint64_t ticket;     /* the latest of those */
 	uint64_t now_ms;
 	uint8_t *value; /* made for incr and touch; owned */
 	int result;	/* of DECIDE_ANSWER */
@@ -38,11 +42,5 @@ void draft_deinit(struct draft *draft);
 
 /* Decides; what is told of the request's mutations is filled in. */
 enum decision draft_decide(struct draft *draft);
-
-/*
- * Tells once more which keys of a request's deletes existed, now that every
- * earlier write has ended and before this one is visible.
- */
-void decide_existed(struct local *local, struct engine_request *request);
 
 #endif

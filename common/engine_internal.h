@@ -2,13 +2,19 @@
  * engine_internal: the parts of the local engine, for engine_*.c only.
  *
  *	engine_local.c	opening, turns, closing
- *	engine_read.c	get, stat, get_many, scan, count
+ *	engine_read.c	get, stat
+ *	engine_many.c	get_many
+ *	engine_scan.c	scan
+ *	engine_cold.c	what waits for the disk
+ *	engine_arena.c	where many values are kept
  *	engine_decide.c	what a write comes to, before it is logged
+ *	engine_settle.c	what a write has to know that is on the disk
  *	engine_write.c	writes into the log, and their end
  *	engine_log.c	the log thread and its queue
  *	engine_compact.c	when to compact, and the steps of a run
  *	engine_worker.c	the thread that copies
  *	engine_throttle.c	writes wait where compaction falls behind
+ *	engine_backup.c	a backup, on a thread of its own
  *	engine_stats.c	rows of stats, state, events
  */
 #ifndef GETME_COMMON_ENGINE_INTERNAL_H
@@ -27,6 +33,9 @@ enum {
 	ENGINE_N_STATS = 64,
 };
 
+struct read_pool;
+struct settle;
+
 /* Requests in the order of their submission. */
 struct request_list {
 	struct engine_request *first;
@@ -43,6 +52,7 @@ struct write {
 	struct pending_node *nodes;
 	uint8_t *value;	  /* made by incr and touch; owned */
 	bool guessed;	  /* existed was told from writes that were pending */
+	bool unsure;	  /* existed was not told: it is on the disk */
 	bool is_run_sync; /* the sync of a compaction: no request */
 };
 
@@ -127,11 +137,19 @@ struct engine_compact {
 	bool look_again;	     /* a turn came too early for that */
 };
 
-/* Values of get_many and scan, until done returns. */
-struct arena {
-	uint8_t *data;
-	size_t len;
-	size_t cap;
+/*
+ * A backup under way: cut (its record is on its way through the log), then
+ * copied by its thread.  One at a time.
+ */
+struct backup_task {
+	struct local *local;
+	struct engine_request *request;
+	struct backup backup;
+	struct hold hold;
+	pthread_t thread;
+	bool copying;	       /* the thread runs, or is to be joined */
+	_Atomic bool finished; /* the thread is done, with this result */
+	int result;
 };
 
 struct local {
@@ -152,15 +170,17 @@ struct local {
 	uint64_t next_ticket;
 	uint64_t done_ticket;
 	uint64_t seen_refusals;
-	uint64_t n_clears; /* under way */
+	uint64_t n_clears;	    /* under way */
+	struct backup_task *backup; /* owned; NULL: none */
+	uint64_t n_backups;
 	bool in_turn;
 	bool closing;
-	struct arena arena;
+	struct read_pool *pool;
+	size_t n_cold;		 /* requests that the pool has */
 	struct engine_item item; /* of get and stat */
-	struct engine_item *items;
-	size_t items_cap;
 	enum engine_state last_state;
 	uint64_t n_requests[ENGINE_N_OPS];
+	uint64_t n_cold_reads;
 	uint64_t n_parked;
 	uint64_t n_expired;
 	uint64_t n_groups;
@@ -185,20 +205,28 @@ void log_queue_append(struct log_queue *queue, struct log_queue *from);
 /* Sets the result and calls done. */
 void local_finish(struct engine_request *request, int result);
 
-/* CLOCK_MONOTONIC in milliseconds. */
+/* Begins a request, for the first time or anew. */
+void local_begin(struct local *local, struct engine_request *request);
+
+/* CLOCK_MONOTONIC in milliseconds; any thread. */
 uint64_t local_now_ms(void);
 
-/* ---- engine_read.c ---- */
+/* ---- engine_read.c, engine_many.c, engine_scan.c ---- */
 
 void local_get(struct local *local, struct engine_request *request);
 void local_get_many(struct local *local, struct engine_request *request);
 void local_scan(struct local *local, struct engine_request *request);
-void local_read_deinit(struct local *local);
 
 /* ---- engine_write.c ---- */
 
-/* Decides a write: it joins the group, is parked, or ends at once. */
+/*
+ * Decides a write: it joins the group, is parked, is handed to the pool, or
+ * ends at once.
+ */
 void local_write(struct local *local, struct engine_request *request);
+/* The same for one that the pool has read for; SETTLE is borrowed. */
+void local_settled(struct local *local, struct engine_request *request,
+		   struct settle *settle);
 void local_clear(struct local *local, struct engine_request *request);
 void local_sync(struct local *local, struct engine_request *request);
 void local_compact(struct local *local, struct engine_request *request);
@@ -210,6 +238,12 @@ void local_expire(struct local *local, const struct digest *digest,
 
 /* Writes that had to wait go ahead of what was submitted later. */
 void local_release_held(struct local *local);
+/*
+ * A record without entries; INDEX, of a clear, is taken over.  0 or -ENOMEM,
+ * the request is not ended then.
+ */
+int local_submit_special(struct local *local, struct engine_request *request,
+			 enum log_record_kind kind, struct index *index);
 
 /* Ends what came back from the log, in order. */
 void local_complete(struct local *local, struct log_queue *done);
@@ -279,6 +313,13 @@ void engine_worker_stop(struct engine_worker *worker);
 void engine_worker_ask(struct engine_worker *worker, enum worker_step step);
 /* Whether the step has ended; then its result, once. */
 bool engine_worker_take(struct engine_worker *worker, int *result);
+/* ---- engine_backup.c ---- */
+
+void local_backup(struct local *local, struct engine_request *request);
+/* The log has ended the segments that the backup is made of, or not. */
+void local_backup_cut(struct local *local, int result);
+/* Ends a backup whose thread is done; with CANCEL, also one that is not. */
+void local_end_backup(struct local *local, bool cancel);
 
 /* ---- engine_stats.c ---- */
 

@@ -8,13 +8,15 @@
 #include <sys/random.h>
 #include <time.h>
 
-#include "common/engine_internal.h"
+#include "common/engine_cold.h"
 
 enum {
 	SYNC_INTERVAL_MS = 1000,
 	VALUE_MAX = 64 << 20,
 	/* rounds of one turn; what is left comes with the next wake */
 	ROUNDS_MAX = 64,
+	/* so many reads keep a disk busy; they do little else than wait */
+	POOL_THREADS = 4,
 };
 
 uint64_t local_now_ms(void)
@@ -85,7 +87,7 @@ static int check_keys(const struct engine_request *request, size_t n_max)
 	return 0;
 }
 
-static void begin(struct local *local, struct engine_request *request)
+void local_begin(struct local *local, struct engine_request *request)
 {
 	int result = 0;
 
@@ -133,6 +135,8 @@ static void begin(struct local *local, struct engine_request *request)
 		local_compact(local, request);
 		return;
 	case ENGINE_BACKUP:
+		local_backup(local, request);
+		return;
 	case ENGINE_N_OPS:
 		break;
 	}
@@ -157,7 +161,7 @@ static void unpark(struct local *local)
 	struct engine_request *request = local->parked.first;
 
 	while (request && (uintptr_t)request->internal <= local->done_ticket) {
-		begin(local, request_list_pop(&local->parked));
+		local_begin(local, request_list_pop(&local->parked));
 		request = local->parked.first;
 	}
 }
@@ -182,7 +186,7 @@ static void begin_round(struct local *local)
 		round.last = &round.first;
 	request_list_init(&local->submitted);
 	while ((request = request_list_pop(&round)) != NULL)
-		begin(local, request);
+		local_begin(local, request);
 	log_queue_init(&done);
 	if (local->group.first)
 		local->n_groups++;
@@ -200,6 +204,8 @@ static void local_turn(struct engine *engine)
 		return;
 	local->in_turn = true;
 	complete_round(local);
+	cold_take(local);
+	local_end_backup(local, false);
 	unpark(local);
 	local_compact_turn(local);
 	local_throttle_turn(local);
@@ -255,8 +261,8 @@ static void refuse_all(struct request_list *list)
 
 static void release(struct local *local)
 {
+	read_pool_free(local->pool);
 	pending_deinit(&local->pending);
-	local_read_deinit(local);
 	free(local);
 }
 
@@ -273,6 +279,11 @@ static int local_close(struct engine *engine)
 	engine_log_submit(&local->log, &local->group, &done);
 	local_complete(local, &done);
 	engine_log_wait(&local->log);
+	/* These may still have something to read; nothing else comes. */
+	complete_round(local);
+	cold_close(local);
+	/* done of the last ones may submit more: that is refused. */
+	local_end_backup(local, true);
 	/* done of the last writes may submit more: that is refused. */
 	do {
 		complete_round(local);
@@ -363,7 +374,10 @@ static int start_threads(struct local *local,
 	/* Signals are the loop's. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	result = upkeep_start(local->store->upkeep);
+	result = read_pool_new(POOL_THREADS, local->host.wake, local->host.ctx,
+			       &local->pool);
+	if (result == 0)
+		result = upkeep_start(local->store->upkeep);
 	if (result == 0)
 		result = engine_log_start(&local->log, &local->store->log,
 					  &local->host, interval_ms);
@@ -438,6 +452,10 @@ const char *engine_result_text(int result)
 		return "not a cursor of this run of the daemon";
 	case ENGINE_CLOSED:
 		return "the daemon is stopping";
+	case ENGINE_REFUSED:
+		return "the folder cannot be used";
+	case ENGINE_BUSY:
+		return "one is under way already: try again when it has ended";
 	case -ENOSPC:
 		return "the disk is full: free some room; deletes still work";
 	default:

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "common/engine_internal.h"
+#include "common/read_pool.h"
 
 static enum engine_state current_state(const struct local *local)
 {
@@ -189,6 +190,12 @@ static void engine_rows(struct rows *rows, const struct local *local)
 		local->n_records);
 	counter(rows, "conditions_waited",
 		"Answers that waited for a pending write", local->n_parked);
+	counter(rows, "cold_reads",
+		"Requests that were read from the disk, or large, beside the "
+		"loop",
+		local->n_cold_reads);
+	gauge(rows, "waiting_reads", "Requests that wait to be read beside it",
+	      read_pool_n_waiting(local->pool));
 	counter(rows, "expired_keys", "Expired keys removed when asked for",
 		local->n_expired);
 	counter(rows, "writes_throttled",
@@ -198,6 +205,17 @@ static void engine_rows(struct rows *rows, const struct local *local)
 	      upkeep_has_spare(local->store->upkeep));
 	gauge(rows, "pending_keys", "Keys with a write under way",
 	      local->pending.n_nodes);
+}
+
+static void backup_rows(struct rows *rows, const struct local *local)
+{
+	const struct backup_task *task = local->backup;
+
+	counter(rows, "backups", "Backups made", local->n_backups);
+	gauge(rows, "backup_done_bytes", "Of the backup under way, bytes done",
+	      task ? task->backup.done_bytes : 0);
+	gauge(rows, "backup_total_bytes", "Of the backup under way, all bytes",
+	      task ? task->backup.total_bytes : 0);
 }
 
 void local_stats(struct local *local, struct engine_request *request)
@@ -212,6 +230,7 @@ void local_stats(struct local *local, struct engine_request *request)
 	store_rows(&rows, &stats);
 	compaction_rows(&rows, &stats);
 	engine_rows(&rows, local);
+	backup_rows(&rows, local);
 	request->stats = local->stats;
 	request->n_stats = rows.n;
 	local_finish(request, 0);

@@ -75,6 +75,7 @@ static int submit_draft(struct draft *draft)
 	draft->value = NULL;
 	write->record->log.depends = draft->depends;
 	write->guessed = draft->guessed;
+	write->unsure = draft->unsure;
 	request->internal = write;
 	enqueue(local, write);
 	return 0;
@@ -88,9 +89,8 @@ static void answer_write(struct local *local, struct engine_request *request,
 	local_finish(request, result);
 }
 
-/* A record without entries. */
-static void submit_special(struct local *local, struct engine_request *request,
-			   enum log_record_kind kind, struct index *index)
+int local_submit_special(struct local *local, struct engine_request *request,
+			 enum log_record_kind kind, struct index *index)
 {
 	struct write *write = calloc(1, sizeof(*write));
 
@@ -99,8 +99,7 @@ static void submit_special(struct local *local, struct engine_request *request,
 	if (!write || !write->record) {
 		index_free(index);
 		write_free(write);
-		local_finish(request, -ENOMEM);
-		return;
+		return -ENOMEM;
 	}
 	write->request = request;
 	write->index = index;
@@ -109,6 +108,15 @@ static void submit_special(struct local *local, struct engine_request *request,
 	if (kind == LOG_CLEAR)
 		local->n_clears++;
 	enqueue(local, write);
+	return 0;
+}
+
+static void submit_sync(struct local *local, struct engine_request *request)
+{
+	int result = local_submit_special(local, request, LOG_SYNC, NULL);
+
+	if (result < 0)
+		local_finish(request, result);
 }
 
 /*
@@ -124,17 +132,31 @@ static bool wants_sync(struct local *local,
 	return durability != ENGINE_NONE && !engine_log_is_clean(&local->log);
 }
 
-void local_write(struct local *local, struct engine_request *request)
+static void park(struct local *local, struct engine_request *request,
+		 uint64_t ticket)
+{
+	local->n_parked++;
+	request->internal = (void *)(uintptr_t)ticket;
+	request_list_push(&local->parked, request);
+}
+
+void local_settled(struct local *local, struct engine_request *request,
+		   struct settle *settle)
 {
 	enum decision decision = DECIDE_ANSWER;
 	struct draft draft;
 
+	if (local->closing) {
+		local_finish(request, ENGINE_CLOSED);
+		return;
+	}
 	if (local->n_clears > 0 || local_throttle_holds(local)) {
 		local->throttle.n_held += local->n_clears == 0;
 		request_list_push(&local->held, request);
 		return;
 	}
 	draft.result = draft_init(&draft, local, request);
+	draft.read = settle;
 	if (draft.result == 0)
 		decision = draft_decide(&draft);
 	if (decision == DECIDE_WRITE) {
@@ -142,19 +164,23 @@ void local_write(struct local *local, struct engine_request *request)
 		if (draft.result != 0)
 			decision = DECIDE_ANSWER;
 	}
-	if (decision == DECIDE_PARK) {
-		local->n_parked++;
-		request->internal = (void *)(uintptr_t)draft.ticket;
-		request_list_push(&local->parked, request);
-	}
+	if (decision == DECIDE_PARK)
+		park(local, request, draft.ticket);
+	if (decision == DECIDE_READ)
+		settle_submit(local, request);
 	draft_deinit(&draft);
 	view_buffer_trim(&local->store->buffer, 1 << 20);
 	if (decision != DECIDE_ANSWER)
 		return;
 	if (draft.result == 0 && wants_sync(local, request))
-		submit_special(local, request, LOG_SYNC, NULL);
+		submit_sync(local, request);
 	else
 		answer_write(local, request, draft.result);
+}
+
+void local_write(struct local *local, struct engine_request *request)
+{
+	local_settled(local, request, NULL);
 }
 
 /* ---- clear, sync, expiry ---- */
@@ -181,7 +207,9 @@ void local_clear(struct local *local, struct engine_request *request)
 		local_finish(request, result);
 		return;
 	}
-	submit_special(local, request, LOG_CLEAR, index);
+	result = local_submit_special(local, request, LOG_CLEAR, index);
+	if (result < 0)
+		local_finish(request, result);
 }
 
 int local_sync_run(struct local *local)
@@ -203,11 +231,15 @@ int local_sync_run(struct local *local)
 /* What is in the active segment is to be looked through too. */
 void local_compact(struct local *local, struct engine_request *request)
 {
+	int result;
+
 	if (local->store->log.read_only) {
 		local_finish(request, ENGINE_READ_ONLY);
 		return;
 	}
-	submit_special(local, request, LOG_ROLL, NULL);
+	result = local_submit_special(local, request, LOG_ROLL, NULL);
+	if (result < 0)
+		local_finish(request, result);
 }
 
 void local_sync(struct local *local, struct engine_request *request)
@@ -216,7 +248,7 @@ void local_sync(struct local *local, struct engine_request *request)
 		local_finish(request, ENGINE_READ_ONLY);
 		return;
 	}
-	submit_special(local, request, LOG_SYNC, NULL);
+	submit_sync(local, request);
 }
 
 void local_expire(struct local *local, const struct digest *digest,
@@ -303,20 +335,31 @@ static void end_special(struct local *local, struct write *write, int result)
 		local_compact_synced(local, result);
 	else if (write->request->op == ENGINE_COMPACT && result == 0)
 		local_compact_rolled(local, write->request);
+	else if (write->record->log.kind == LOG_CUT)
+		local_backup_cut(local, result);
 	else if (write->request->op == ENGINE_WRITE)
 		answer_write(local, write->request, result);
 	else
 		local_finish(write->request, result);
 }
 
+/* A write that was refused meanwhile did not make the key. */
+static bool told_wrongly(const struct local *local, const struct write *write)
+{
+	return write->unsure ||
+	       (write->guessed &&
+		write->record->log.seen_refusals != local->seen_refusals);
+}
+
 static void end_write(struct local *local, struct write *write, int result)
 {
 	struct engine_request *request = write->request;
+	bool is_later = false;
 
-	/* A write that was refused meanwhile did not make the key. */
-	if (result == 0 && write->guessed &&
-	    write->record->log.seen_refusals != local->seen_refusals)
-		decide_existed(local, request);
+	if (request)
+		request->reached = write->durability;
+	if (result == 0 && told_wrongly(local, write))
+		is_later = settle_existed(local, request);
 	if (result == 0)
 		store_make_visible(local->store, write->record);
 	if (!request)
@@ -327,7 +370,8 @@ static void end_write(struct local *local, struct write *write, int result)
 	}
 	if (result == 0)
 		tell_versions(write);
-	answer_write(local, request, result);
+	if (!is_later)
+		local_finish(request, result);
 }
 
 static void end_record(struct local *local, struct log_record *log_record)

@@ -16,6 +16,11 @@ enum {
 	DIR_MODE = 0700,
 	/* pwritev takes so many at most (UIO_MAXIOV) */
 	IOV_AT_ONCE = 1024,
+	/*
+	 * bytes; a kernel without preemption may not let go of the processor
+	 * within a call, however long that is
+	 */
+	READ_AT_ONCE = 256 << 10,
 };
 
 static int sys_open(struct io *io, const char *path, int flags)
@@ -44,6 +49,19 @@ static ssize_t sys_pread(struct io *io, int fd, void *data, size_t len,
 	(void)io;
 	do {
 		n = pread(fd, data, len, (off_t)off);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+static ssize_t sys_pread_nowait(struct io *io, int fd, void *data, size_t len,
+				uint64_t off)
+{
+	struct iovec iov = { .iov_base = data, .iov_len = len };
+	ssize_t n;
+
+	(void)io;
+	do {
+		n = preadv2(fd, &iov, 1, (off_t)off, RWF_NOWAIT);
 	} while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
 }
@@ -136,6 +154,12 @@ static int sys_rename(struct io *io, const char *from, const char *to)
 	return rename(from, to) == 0 ? 0 : -errno;
 }
 
+static int sys_link(struct io *io, const char *from, const char *to)
+{
+	(void)io;
+	return link(from, to) == 0 ? 0 : -errno;
+}
+
 static int sys_unlink(struct io *io, const char *path)
 {
 	(void)io;
@@ -222,6 +246,7 @@ struct io *io_system(void)
 		.open = sys_open,
 		.close = sys_close,
 		.pread = sys_pread,
+		.pread_nowait = sys_pread_nowait,
 		.pwritev = sys_pwritev,
 		.sync = sys_sync,
 		.writeback = sys_writeback,
@@ -230,6 +255,7 @@ struct io *io_system(void)
 		.stat = sys_stat,
 		.data_end = sys_data_end,
 		.rename = sys_rename,
+		.link = sys_link,
 		.unlink = sys_unlink,
 		.mkdir = sys_mkdir,
 		.rmdir = sys_rmdir,
@@ -247,7 +273,8 @@ int io_pread_full(struct io *io, int fd, void *data, size_t len, uint64_t off)
 	uint8_t *at = data;
 
 	while (len > 0) {
-		ssize_t n = io->pread(io, fd, at, len, off);
+		size_t piece = len < READ_AT_ONCE ? len : READ_AT_ONCE;
+		ssize_t n = io->pread(io, fd, at, piece, off);
 
 		if (n < 0)
 			return (int)n;

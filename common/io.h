@@ -13,9 +13,10 @@
  * What is durable (the model that the crash tests enforce)
  *  1. Bytes written with pwritev are durable after sync of that descriptor
  *     returned 0; without it any part of them may be lost, in any order.
- *  2. A name made, changed or removed by open(O_CREAT), rename or unlink is
- *     durable after sync_dir of its folder returned 0; syncing the file is
- *     not enough.  rename is atomic: the name means the old file or the new.
+ *  2. A name made, changed or removed by open(O_CREAT), link, rename or
+ *     unlink is durable after sync_dir of its folder returned 0; syncing the
+ *     file is not enough.  rename is atomic: the name means the old file or
+ *     the new.
  *  3. After a failed sync the pages are gone: a later sync that returns 0
  *     says nothing about them.
  *  4. allocate makes room and reads as zeros; it makes nothing durable.
@@ -41,6 +42,13 @@ struct io {
 	/* Returns the bytes read or written, which may be fewer than asked. */
 	ssize_t (*pread)(struct io *io, int fd, void *data, size_t len,
 			 uint64_t off);
+	/*
+	 * The same of what is in memory: -EAGAIN where it would have to wait
+	 * for the disk, fewer bytes where it would have to for the rest.
+	 * -EOPNOTSUPP, -EINVAL, -ENOSYS: this file system cannot tell.
+	 */
+	ssize_t (*pread_nowait)(struct io *io, int fd, void *data, size_t len,
+				uint64_t off);
 	ssize_t (*pwritev)(struct io *io, int fd, const struct iovec *iov,
 			   int n_iov, uint64_t off);
 	int (*sync)(struct io *io, int fd);
@@ -57,6 +65,11 @@ struct io {
 	 */
 	int (*data_end)(struct io *io, int fd, uint64_t *end);
 	int (*rename)(struct io *io, const char *from, const char *to);
+	/*
+	 * A second name for a file.  -EEXIST: TO is there; -EXDEV, -EPERM,
+	 * -EOPNOTSUPP, -EMLINK, -ENOSYS: not here, copy it.
+	 */
+	int (*link)(struct io *io, const char *from, const char *to);
 	int (*unlink)(struct io *io, const char *path);
 	int (*mkdir)(struct io *io, const char *path);
 	int (*rmdir)(struct io *io, const char *path);

@@ -13,64 +13,6 @@ enum {
 
 /* ---- reading ---- */
 
-static int source_read(void *ctx, uint32_t id, uint64_t off, void *data,
-		       size_t len, uint32_t *segment_id, uint64_t *rest)
-{
-	struct store *store = ctx;
-	const struct segment *segment = segments_get(store->segments, id);
-
-	if (!segment || off >= segment->capacity)
-		return -ENODATA;
-	*segment_id = segment->id;
-	*rest = segment->capacity - off;
-	if (len > *rest)
-		return -ENODATA;
-	return io_pread_full(store->io, segment->fd, data, len, off);
-}
-
-static uint64_t source_clock(void *ctx)
-{
-	struct store *store = ctx;
-
-	return store->io->clock_ms(store->io);
-}
-
-struct view store_view(struct store *store)
-{
-	struct view view = {
-		.map = index_map(store->index),
-		.source = {
-			.read = source_read,
-			.clock_ms = source_clock,
-			.ctx = store,
-		},
-	};
-
-	return view;
-}
-
-void store_note_corrupt(struct store *store, const struct index_place *place)
-{
-	const struct segment *segment =
-		segments_get(store->segments, place->segment);
-	size_t i;
-
-	store->corrupt_reads++;
-	for (i = 0; i < store->n_corrupt_noted; i++) {
-		if (store->corrupt_noted[i].segment == place->segment &&
-		    store->corrupt_noted[i].off8 == place->off8)
-			return;
-	}
-	if (store->n_corrupt_noted == STORE_CORRUPT_NOTED)
-		return;
-	store->corrupt_noted[store->n_corrupt_noted++] = *place;
-	events_add(&store->events, EVENT_ERROR,
-		   "an entry is damaged: segment %u, offset %llu; its key "
-		   "answers with an error",
-		   segment ? segment->id : place->segment,
-		   (unsigned long long)place->off8 * 8);
-}
-
 static int read_result(struct store *store, int result,
 		       const struct view_entry *entry)
 {

@@ -3,13 +3,15 @@
  * runs it on threads (common/engine_local.c); nobody else includes it.
  *
  * Which thread may touch what
- *   loop   index, record counters, view, buffer: everything but
+ *   loop   index, record counters, buffer: everything but
  *   log    store->log (the engine hands it whole groups)
  *   upkeep store->upkeep's own; it adds to segments
+ *   pool   reads through a store_view, under a hold; it changes nothing
  */
 #ifndef GETME_COMMON_STORE_INTERNAL_H
 #define GETME_COMMON_STORE_INTERNAL_H
 
+#include "common/backup.h"
 #include "common/compaction.h"
 #include "common/compaction_pick.h"
 #include "common/digest.h"
@@ -27,6 +29,9 @@
 
 enum {
 	STORE_CORRUPT_NOTED = 64, /* damaged places that were reported */
+	/* bytes that may be copied and checked while others wait: some 20 us;
+	 * a head with the longest key fits */
+	STORE_READ_SHORT = 128 << 10,
 };
 
 /* One compaction at a time; the index's thread's (common/store_compact.c). */
@@ -54,7 +59,8 @@ struct store {
 	struct segments *segments;
 	struct index *index;
 	struct retire retire;
-	bool abandoned; /* nothing is written any more */
+	bool abandoned;	  /* nothing is written any more */
+	bool cannot_tell; /* the file system: what is in memory */
 	struct upkeep *upkeep;
 	uint8_t store_id[SEGMENT_STORE_ID_LEN];
 	struct store_run run;
@@ -71,8 +77,16 @@ struct store {
 	size_t n_corrupt_noted;
 };
 
-/* A view of the index as it is now; until the next clear. */
+/*
+ * A view of the index as it is now; until the next clear, or for as long as a
+ * hold that was begun before (common/retire.h).  Any thread may read through
+ * it.
+ */
 struct view store_view(struct store *store);
+/* The same; what is longer than STORE_READ_SHORT is not read: -EAGAIN. */
+struct view store_view_short(struct store *store);
+/* For the loop: neither is what would have to wait for the disk. */
+struct view store_view_now(struct store *store);
 
 /*
  * Makes sure that a record's keys can be indexed once it is logged, with
@@ -104,6 +118,14 @@ void store_sweep(struct store *store);
  * room to retire the one that it will take the place of.
  */
 int store_new_index(struct store *store, struct index **index);
+
+/*
+ * What the log has cut off (LOG_CUT), into the folder of BACKUP; to be called
+ * once after each cut that went well, unless the store closes.  Any thread;
+ * the index's holds what may be replaced since before the cut.  0, BACKUP_
+ * results, -errno, with backup->text.
+ */
+int store_run_backup(struct store *store, struct backup *backup);
 
 /* A read met a damaged entry: counts it, reports each place once. */
 void store_note_corrupt(struct store *store, const struct index_place *place);

@@ -10,7 +10,12 @@ enum {
 	/* so much is read at once where the size is not told */
 	HEAD_GUESS = 512,
 	BUFFER_FIRST = 4096,
+	/* bytes; a larger buffer is no larger than what it is for */
+	BUFFER_DOUBLES = 1 << 20,
 	ATTEMPTS = 16, /* lookups that met a moved entry, before BUSY */
+	/* checks of many stamps, before BUSY; each but the first few takes
+	 * only as long as the stamps, since an answer that stands is kept */
+	ROUNDS = 1024,
 };
 
 void view_buffer_deinit(struct view_buffer *buffer)
@@ -32,8 +37,10 @@ static int make_room(struct view_buffer *buffer, size_t len)
 
 	if (buffer->cap >= len)
 		return 0;
-	while (cap < len)
+	while (cap < len && cap < BUFFER_DOUBLES)
 		cap *= 2;
+	if (cap < len)
+		cap = len;
 	/* The old bytes are of no use: no realloc, which would copy them. */
 	free(buffer->data);
 	buffer->data = malloc(cap);
@@ -53,8 +60,12 @@ struct read {
 static int fetch(const struct view *view, const struct index_place *place,
 		 size_t len, struct view_buffer *buffer, struct read *read)
 {
-	int result = make_room(buffer, len);
+	size_t max = view->source.read_max;
+	int result;
 
+	if (max != 0 && len > max)
+		return -EAGAIN;
+	result = make_room(buffer, len);
 	if (result < 0)
 		return result;
 	read->off = (uint64_t)place->off8 * 8;
@@ -141,19 +152,20 @@ static bool same_place(const struct index_place *a, const struct index_place *b)
 	return a->segment == b->segment && a->off8 == b->off8;
 }
 
-int view_get(const struct view *view, const struct digest *digest,
-	     const void *key, size_t key_len, enum view_want want,
-	     struct view_buffer *buffer, struct view_entry *entry)
+/* view_get; STAMP is that of the last lookup. */
+static int get(const struct view *view, const struct digest *digest,
+	       const void *key, size_t key_len, enum view_want want,
+	       struct view_buffer *buffer, struct view_entry *entry,
+	       struct lookup_stamp *stamp)
 {
 	struct index_place failed = { 0 };
-	struct lookup_stamp stamp;
 	bool have_failed = false;
 	int i;
 
 	for (i = 0; i < ATTEMPTS; i++) {
 		struct index_place place;
 		struct read read;
-		int result = lookup_find(view->map, digest, &place, &stamp);
+		int result = lookup_find(view->map, digest, &place, stamp);
 
 		if (result == LOOKUP_NOT_FOUND)
 			return VIEW_NOT_FOUND;
@@ -177,6 +189,15 @@ int view_get(const struct view *view, const struct digest *digest,
 	return VIEW_BUSY;
 }
 
+int view_get(const struct view *view, const struct digest *digest,
+	     const void *key, size_t key_len, enum view_want want,
+	     struct view_buffer *buffer, struct view_entry *entry)
+{
+	struct lookup_stamp stamp;
+
+	return get(view, digest, key, key_len, want, buffer, entry, &stamp);
+}
+
 int view_read(const struct view *view, const uint8_t *secret,
 	      const struct digest *digest, const struct index_place *place,
 	      enum view_want want, struct view_buffer *buffer,
@@ -193,4 +214,118 @@ int view_read(const struct view *view, const uint8_t *secret,
 	if (found.lo != digest->lo || found.hi != digest->hi)
 		return VIEW_NOT_FOUND;
 	return finish(view, want, &read, entry);
+}
+
+int view_follow(const struct view *view, const uint8_t *secret,
+		const struct digest *digest, const struct index_place *place,
+		enum view_want want, struct view_buffer *buffer,
+		struct view_entry *entry)
+{
+	struct index_place at = *place;
+	int i;
+
+	for (i = 0; i < ATTEMPTS; i++) {
+		struct index_place now;
+		struct lookup_stamp stamp;
+		int result = view_read(view, secret, digest, &at, want, buffer,
+				       entry);
+
+		if (result != VIEW_NOT_FOUND && result != VIEW_CORRUPT)
+			return result;
+		switch (lookup_find(view->map, digest, &now, &stamp)) {
+		case 0:
+			break;
+		case LOOKUP_NOT_FOUND:
+			return VIEW_NOT_FOUND;
+		default:
+			return VIEW_BUSY;
+		}
+		/* It lies where it should, and is not what it should be. */
+		if (same_place(&now, &at))
+			return result;
+		at = now;
+	}
+	return VIEW_BUSY;
+}
+
+/* ---- many ---- */
+
+static bool still(const struct view_found *found)
+{
+	return found->stamp.version_at && lookup_still(&found->stamp);
+}
+
+/*
+ * Whether what was told of a key stands although its bucket has changed:
+ * another key of the bucket did.
+ */
+static bool stands(const struct view *view, const struct view_key *key,
+		   struct view_found *found)
+{
+	struct index_place place;
+	struct lookup_stamp stamp;
+	int result;
+
+	if (!found->stamp.version_at)
+		return false;
+	result = lookup_find(view->map, &key->digest, &place, &stamp);
+	if (result == 0 && (found->result == VIEW_NOT_FOUND ||
+			    !same_place(&place, &found->place)))
+		return false;
+	if (result != 0 &&
+	    (result != LOOKUP_NOT_FOUND || found->result != VIEW_NOT_FOUND))
+		return false;
+	found->stamp = stamp;
+	return true;
+}
+
+/* Asks for one key again, unless what was told of it is still true. */
+static int renew(const struct view *view, const struct view_key *key,
+		 enum view_want want, struct view_buffer *buffer,
+		 struct view_found *found, struct view_entry *entry,
+		 bool *is_new)
+{
+	*is_new = !stands(view, key, found);
+	if (!*is_new)
+		return 0;
+	found->result = get(view, &key->digest, key->data, key->len, want,
+			    buffer, entry, &found->stamp);
+	if (found->result == VIEW_BUSY) {
+		found->stamp.version_at = NULL;
+		return VIEW_BUSY;
+	}
+	if (found->result != VIEW_NOT_FOUND)
+		found->place = entry->place;
+	return 0;
+}
+
+int view_get_many(const struct view *view, const struct view_key *keys,
+		  size_t n, enum view_want want, struct view_buffer *buffer,
+		  struct view_found *found, view_each *each, void *ctx)
+{
+	bool changed = true;
+	int rounds;
+
+	for (rounds = 0; changed && rounds < ROUNDS; rounds++) {
+		size_t i;
+
+		changed = false;
+		for (i = 0; i < n; i++) {
+			struct view_entry entry;
+			bool is_new;
+			int result;
+
+			if (still(&found[i]))
+				continue;
+			changed = true;
+			result = renew(view, &keys[i], want, buffer, &found[i],
+				       &entry, &is_new);
+			if (result == 0 && is_new)
+				result = each(ctx, i, found[i].result, &entry,
+					      buffer);
+			if (result != 0)
+				return result;
+		}
+	}
+	return changed ? VIEW_BUSY : 0;
 }

@@ -47,6 +47,8 @@ struct view_source {
 		    size_t len, uint32_t *segment_id, uint64_t *rest);
 	uint64_t (*clock_ms)(void *ctx);
 	void *ctx;
+	/* What is longer is not read: -EAGAIN.  0: no limit. */
+	size_t read_max;
 };
 
 struct view {
@@ -76,7 +78,8 @@ struct view_entry {
 
 /*
  * The entry of a key whose digest the caller has made.  0 and the enum
- * above, -EIO, -ENOMEM.  ENTRY->place is set for all but VIEW_NOT_FOUND and
+ * above, -EIO, -ENOMEM, -EAGAIN (over read_max, or the source's own: it would
+ * have to wait).  ENTRY->place is set for all but VIEW_NOT_FOUND and
  * VIEW_BUSY.
  */
 int view_get(const struct view *view, const struct digest *digest,
@@ -92,5 +95,51 @@ int view_read(const struct view *view, const uint8_t *secret,
 	      const struct digest *digest, const struct index_place *place,
 	      enum view_want want, struct view_buffer *buffer,
 	      struct view_entry *entry);
+
+/*
+ * The same for who holds a place for a while: where the entry is not there
+ * any more the digest is looked up again.  VIEW_NOT_FOUND: it is gone.
+ */
+int view_follow(const struct view *view, const uint8_t *secret,
+		const struct digest *digest, const struct index_place *place,
+		enum view_want want, struct view_buffer *buffer,
+		struct view_entry *entry);
+
+/* ---- many keys, all of one instant ---- */
+
+struct view_key {
+	const void *data;
+	size_t len;
+	struct digest digest;
+};
+
+/*
+ * What is known of one of them: view's own, all zero at first.  A call that
+ * gave VIEW_BUSY is gone on with by one more with what it left here.
+ */
+struct view_found {
+	struct lookup_stamp stamp; /* version_at NULL: nothing is known */
+	struct index_place place;
+	int result;
+};
+
+/*
+ * Called with what view_get says of key I; ENTRY and the bytes in BUFFER are
+ * borrowed, unless BUFFER is emptied.  Again for the same key when it changed
+ * before all had been read: only the last call counts.  Not 0 stops.
+ */
+typedef int view_each(void *ctx, size_t i, int result,
+		      const struct view_entry *entry,
+		      struct view_buffer *buffer);
+
+/*
+ * Reads N keys.  0: what EACH was told last was true of all of them at one
+ * instant during the call (expiry apart: each is compared with the clock as
+ * it is read).  VIEW_BUSY: one of them is being written, or they change too
+ * fast: go on later.  Else what EACH returned.
+ */
+int view_get_many(const struct view *view, const struct view_key *keys,
+		  size_t n, enum view_want want, struct view_buffer *buffer,
+		  struct view_found *found, view_each *each, void *ctx);
 
 #endif

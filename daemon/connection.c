@@ -49,6 +49,7 @@ int connection_new(struct service *service, int fd, uid_t uid,
 		return -ENOMEM;
 	}
 	connection->service = service;
+	connection->output.discard = &service->discard;
 	connection->fd = fd;
 	connection->uid = uid;
 	connection->state = CONNECTION_READING;
@@ -76,7 +77,7 @@ static void enter(struct connection *connection, enum connection_state state)
 	connection->fd = -1;
 	lane_abandon(&connection->lane);
 	output_deinit(&connection->output);
-	buffer_deinit(&connection->input);
+	discard_buffer(&service->discard, &connection->input);
 	unlink_it(connection);
 	connection->next = service->closed;
 	service->closed = connection;
@@ -126,6 +127,7 @@ void connection_drain(struct connection *connection, uint64_t deadline_ms)
 		return;
 	if (deadline_ms != 0) {
 		connection->drain_deadline_ms = deadline_ms;
+		lane_stop_tasks(&connection->lane);
 		service_want_sweep(connection->service);
 	}
 	enter(connection, CONNECTION_DRAINING);
@@ -231,6 +233,17 @@ void connection_add(struct connection *connection, struct request *request)
 	lane_add(&connection->lane, request);
 }
 
+static int add_reply(struct connection *connection, struct request *request)
+{
+	/* Without a reply (no memory for one) the order is lost. */
+	if (request->reply.len == 0)
+		return -ENOMEM;
+	if (request->n_values == 0)
+		return output_add(&connection->output, &request->reply);
+	return output_add_split(&connection->output, &request->reply,
+				request->values, request->n_values);
+}
+
 /* Replies whose turn it is go to the output. */
 static void emit(struct connection *connection)
 {
@@ -239,27 +252,27 @@ static void emit(struct connection *connection)
 
 	while (connection->state != CONNECTION_CLOSED &&
 	       (request = lane_take(&connection->lane)) != NULL) {
-		/* Without a reply (no memory for one) the order is lost. */
-		result = request->reply.len == 0
-				 ? -ENOMEM
-				 : output_add(&connection->output,
-					      &request->reply);
+		result = add_reply(connection, request);
 		request_free(request);
 		if (result < 0)
 			connection_close(connection);
 	}
 }
 
+/* What a round gives this connection; the rest when the socket is ready. */
 static void flush(struct connection *connection)
 {
+	size_t left = LIMITS_WRITE_ROUND;
 	long n;
 
 	do {
-		n = output_write(&connection->output, connection->fd);
-		if (n > 0)
+		n = output_write(&connection->output, connection->fd, left);
+		if (n > 0) {
 			connection->service->metrics.bytes_out_total +=
 				(uint64_t)n;
-	} while (n > 0 && connection->output.len > 0);
+			left -= (size_t)n;
+		}
+	} while (n > 0 && left > 0 && connection->output.len > 0);
 	if (n < 0)
 		connection_close(connection);
 }

@@ -50,6 +50,10 @@ static const struct dispatch_method methods[METHOD_COUNT_OF] = {
 			  REQUEST_READ, 0 },
 	[METHOD_STATS] = { dispatch_prepare_stats, dispatch_reply_stats,
 			   REQUEST_READ, 0 },
+	[METHOD_COMPACT] = { dispatch_prepare_compact, dispatch_reply_nothing,
+			     REQUEST_TASK, 0 },
+	[METHOD_BACKUP] = { dispatch_prepare_backup, dispatch_reply_nothing,
+			    REQUEST_TASK, 0 },
 };
 
 /* An error that was decoded or made; the reply stays empty without memory. */
@@ -87,11 +91,55 @@ static void fail_no_memory(struct request *request)
 			      results_text(-ENOMEM));
 }
 
+/*
+ * The values that are apart become the request's: the engine's memory is
+ * taken over, so that they leave without being copied.  0 or -ENOMEM.
+ */
+static int take_values(struct request *request,
+		       const struct message_reply *reply,
+		       const struct message_parts *parts)
+{
+	size_t n = 0;
+
+	if (parts->n == 0)
+		return 0;
+	request->values = calloc(parts->n, sizeof(*request->values));
+	if (!request->values)
+		return -ENOMEM;
+	for (size_t i = 0; n < parts->n && i < reply->n_items; i++) {
+		struct engine_item *item = &request->engine.items[i];
+		struct buffer *bytes = &request->values[n].bytes;
+
+		if (!reply->items[i].is_apart)
+			continue;
+		request->values[n].off = parts->parts[n].off;
+		buffer_adopt(bytes, item->value_owner, item->value.data,
+			     item->value.len);
+		item->value_owner = NULL;
+		n++;
+	}
+	request->n_values = n;
+	request->values_len = parts->len;
+	return 0;
+}
+
+static int encode_reply(struct request *request,
+			const struct message_reply *reply)
+{
+	struct message_parts parts = { .n = 0 };
+	int result = message_encode_apart(
+		&request->reply, request->service->frame_max,
+		request->message.method, reply, &parts);
+
+	if (result == 0)
+		result = take_values(request, reply, &parts);
+	message_parts_deinit(&parts);
+	return result;
+}
+
 static void encode(struct request *request, const struct message_reply *reply)
 {
-	int result = message_encode_reply(&request->reply,
-					  request->service->frame_max,
-					  request->message.method, reply);
+	int result = encode_reply(request, reply);
 
 	if (result == -EMSGSIZE)
 		dispatch_fail(request, MESSAGE_ERROR_TOO_LARGE,
@@ -178,12 +226,13 @@ void dispatch_finish(struct request *request)
 	const struct dispatch_method *method =
 		&methods[request->message.method];
 	int result = request->engine.result;
+	const char *text = request->engine.text;
 
 	if (result == 0 || result == method->nil_result)
 		answer(request, method);
 	else
 		dispatch_fail(request, results_code(result), "%s",
-			      results_text(result));
+			      text ? text : results_text(result));
 	count_latency(request);
 }
 

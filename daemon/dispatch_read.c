@@ -126,6 +126,8 @@ static void fill_item(struct message_item *out, const struct engine_item *in)
 	} else {
 		out->kind = MESSAGE_ITEM_FOUND;
 		out->value = to_message(in->value);
+		out->is_apart =
+			in->value_owner && in->value.len >= LIMITS_REPLY_MOVE;
 	}
 	out->size = in->value_len;
 	out->version = in->version;

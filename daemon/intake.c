@@ -26,7 +26,7 @@ static void give_up(struct connection *connection, unsigned int code,
 	}
 	dispatch_fail(request, code, "%s", text);
 	connection_add(connection, request);
-	buffer_deinit(&connection->input);
+	discard_buffer(&service->discard, &connection->input);
 	connection_drain(connection, clock_monotonic_ms() +
 					     service->limits.drain_timeout_ms);
 }
@@ -182,12 +182,15 @@ static bool read_large(struct connection *connection)
 {
 	struct buffer *input = &connection->input;
 	size_t want = connection->frame_len - input->len;
-	size_t n = receive(connection, input->data + input->len, want);
+	size_t n;
 
+	if (want > LIMITS_READ_PIECE)
+		want = LIMITS_READ_PIECE;
+	n = receive(connection, input->data + input->len, want);
 	if (n == 0)
 		return false;
 	input->len += n;
-	if (n == want) {
+	if (input->len == connection->frame_len) {
 		intake_parse(connection);
 		connection_touch(connection);
 	}

@@ -52,7 +52,17 @@ enum {
 	 */
 	LIMITS_SCRATCH = 64 << 10,
 	/* Bytes read for one connection before the others have their turn. */
-	LIMITS_READ_ROUND = 1 << 20,
+	LIMITS_READ_ROUND = 128 << 10,
+	/* Bytes written to it, likewise. */
+	LIMITS_WRITE_ROUND = 128 << 10,
+	/* One recv of a large frame: a peer that keeps up ends none. */
+	LIMITS_READ_PIECE = 64 << 10,
+	/*
+	 * Bytes of memory given back in a round; as many again for each
+	 * LIMITS_DISCARD_SHARE that wait, so that they cannot get ever more.
+	 */
+	LIMITS_DISCARD_ROUND = 1 << 20,
+	LIMITS_DISCARD_SHARE = 128 << 20,
 	/* A reply this large is queued as it is instead of being copied. */
 	LIMITS_REPLY_MOVE = 16 << 10,
 	/* Bytes of buffers that an idle connection or record keeps. */

@@ -17,6 +17,14 @@ enum {
 	CHUNKS_AT_ONCE = 16,
 };
 
+static void release(const struct output *output, struct buffer *bytes)
+{
+	if (output->discard)
+		discard_buffer(output->discard, bytes);
+	else
+		buffer_deinit(bytes);
+}
+
 static void drop_head(struct output *output)
 {
 	struct output_chunk *chunk = output->head;
@@ -24,7 +32,7 @@ static void drop_head(struct output *output)
 	output->head = chunk->next;
 	if (!output->head)
 		output->tail = NULL;
-	buffer_deinit(&chunk->bytes);
+	release(output, &chunk->bytes);
 	free(chunk);
 }
 
@@ -50,7 +58,7 @@ static struct output_chunk *add_chunk(struct output *output)
 }
 
 /* Small chunks grow up to twice what is moved instead of copied. */
-static int add_copy(struct output *output, const struct buffer *buffer)
+static int add_copy(struct output *output, const uint8_t *data, size_t len)
 {
 	struct output_chunk *chunk = output->tail;
 
@@ -58,7 +66,7 @@ static int add_copy(struct output *output, const struct buffer *buffer)
 		chunk = add_chunk(output);
 	if (!chunk)
 		return -ENOMEM;
-	return buffer_append(&chunk->bytes, buffer->data, buffer->len);
+	return buffer_append(&chunk->bytes, data, len);
 }
 
 static int add_moved(struct output *output, struct buffer *buffer)
@@ -83,11 +91,34 @@ int output_add(struct output *output, struct buffer *buffer)
 	if (len >= LIMITS_REPLY_MOVE)
 		result = add_moved(output, buffer);
 	else
-		result = add_copy(output, buffer);
+		result = add_copy(output, buffer->data, len);
 	if (result < 0)
 		return result;
 	buffer_consume(buffer, buffer->len);
 	output->len += len;
+	return 0;
+}
+
+int output_add_split(struct output *output, struct buffer *buffer,
+		     struct output_value *values, size_t n)
+{
+	size_t from = 0;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		size_t len = values[i].bytes.len;
+
+		if (add_copy(output, buffer->data + from,
+			     values[i].off - from) < 0 ||
+		    add_moved(output, &values[i].bytes) < 0)
+			return -ENOMEM;
+		output->len += values[i].off - from + len;
+		from = values[i].off;
+	}
+	if (add_copy(output, buffer->data + from, buffer->len - from) < 0)
+		return -ENOMEM;
+	output->len += buffer->len - from;
+	buffer_consume(buffer, buffer->len);
 	return 0;
 }
 
@@ -104,25 +135,29 @@ static void consume(struct output *output, size_t len)
 		if (bytes->len > 0)
 			return;
 		if (output->head == output->tail) {
-			buffer_trim(bytes, LIMITS_OUTPUT_KEEP);
+			if (bytes->cap > LIMITS_OUTPUT_KEEP)
+				release(output, bytes);
 			return;
 		}
 		drop_head(output);
 	}
 }
 
-static ssize_t send_chunks(const struct output *output, int fd)
+static ssize_t send_chunks(const struct output *output, int fd, size_t max)
 {
 	struct iovec iov[CHUNKS_AT_ONCE];
 	struct msghdr message = { .msg_iov = iov };
 	ssize_t n;
 
 	for (const struct output_chunk *chunk = output->head;
-	     chunk && message.msg_iovlen < CHUNKS_AT_ONCE;
+	     chunk && max > 0 && message.msg_iovlen < CHUNKS_AT_ONCE;
 	     chunk = chunk->next) {
+		size_t len = chunk->bytes.len < max ? chunk->bytes.len : max;
+
 		iov[message.msg_iovlen].iov_base = chunk->bytes.data;
-		iov[message.msg_iovlen].iov_len = chunk->bytes.len;
+		iov[message.msg_iovlen].iov_len = len;
 		message.msg_iovlen++;
+		max -= len;
 	}
 	do {
 		n = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -130,13 +165,13 @@ static ssize_t send_chunks(const struct output *output, int fd)
 	return n < 0 ? -errno : n;
 }
 
-long output_write(struct output *output, int fd)
+long output_write(struct output *output, int fd, size_t max)
 {
 	ssize_t n;
 
 	if (output->len == 0)
 		return 0;
-	n = send_chunks(output, fd);
+	n = send_chunks(output, fd, max);
 	/* No memory or buffers for the message: the peer may take it later. */
 	if (n == -EAGAIN || n == -ENOBUFS || n == -ENOMEM)
 		return 0;

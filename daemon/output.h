@@ -9,12 +9,15 @@
 
 #include <stddef.h>
 
+#include "daemon/discard.h"
 #include "proto/buffer.h"
 
 struct output_chunk;
 
 /* All zero is an empty one. */
 struct output {
+	struct discard
+		*discard; /* where large blocks go; NULL: they are freed */
 	struct output_chunk *head;
 	struct output_chunk *tail;
 	size_t len; /* bytes in all chunks */
@@ -28,10 +31,23 @@ void output_deinit(struct output *output);
  */
 int output_add(struct output *output, struct buffer *buffer);
 
+/* A large run of bytes in the middle of a reply, in memory of its own. */
+struct output_value {
+	size_t off; /* it belongs before the reply's byte there */
+	struct buffer bytes;
+};
+
 /*
- * Writes to the socket FD what it takes.  Returns how many bytes it took (0
+ * The same for a reply with N values, in order, whose memory goes over.  After
+ * -ENOMEM a part of it was added: nothing can follow.
+ */
+int output_add_split(struct output *output, struct buffer *buffer,
+		     struct output_value *values, size_t n);
+
+/*
+ * Writes to the socket FD what it takes, MAX bytes at most.  Returns how many bytes it took (0
  * when it takes none now) or a negative errno: the peer is gone.
  */
-long output_write(struct output *output, int fd);
+long output_write(struct output *output, int fd, size_t max);
 
 #endif

@@ -6,6 +6,19 @@
 #include "daemon/limits.h"
 #include "daemon/service.h"
 
+void request_drop_values(struct request *request)
+{
+	size_t i;
+
+	for (i = 0; i < request->n_values; i++)
+		discard_buffer(&request->service->discard,
+			       &request->values[i].bytes);
+	free(request->values);
+	request->values = NULL;
+	request->n_values = 0;
+	request->values_len = 0;
+}
+
 static void destroy(struct request *request)
 {
 	buffer_deinit(&request->frame);
@@ -48,10 +61,11 @@ struct request *request_new(struct service *service)
 	return request;
 }
 
-static void empty(struct buffer *buffer)
+static void empty(struct request *request, struct buffer *buffer)
 {
 	buffer_consume(buffer, buffer->len);
-	buffer_trim(buffer, LIMITS_RECORD_KEEP);
+	if (buffer->cap > LIMITS_RECORD_KEEP)
+		discard_buffer(&request->service->discard, buffer);
 }
 
 void request_drop_input(struct request *request)
@@ -62,7 +76,9 @@ void request_drop_input(struct request *request)
 	request->keys = NULL;
 	free(request->mutations);
 	request->mutations = NULL;
-	empty(&request->frame);
+	empty(request, &request->frame);
+	free(request->path);
+	request->path = NULL;
 }
 
 void request_free(struct request *request)
@@ -73,7 +89,8 @@ void request_free(struct request *request)
 		return;
 	pool = &request->service->pool;
 	request_drop_input(request);
-	empty(&request->reply);
+	request_drop_values(request);
+	empty(request, &request->reply);
 	if (pool->n_free >= LIMITS_RECORDS_FREE) {
 		destroy(request);
 		return;
@@ -85,7 +102,7 @@ void request_free(struct request *request)
 
 int request_copy_body(struct request *request, const void *body, size_t len)
 {
-	empty(&request->frame);
+	empty(request, &request->frame);
 	request->body_off = 0;
 	return buffer_append(&request->frame, body, len);
 }

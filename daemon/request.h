@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "common/engine.h"
+#include "daemon/output.h"
 #include "proto/buffer.h"
 #include "proto/message.h"
 
@@ -30,6 +31,7 @@ enum request_kind {
 	REQUEST_LOCAL, /* answered by the daemon itself, at once */
 	REQUEST_READ,
 	REQUEST_WRITE,
+	REQUEST_TASK, /* takes long; never asked for twice */
 	REQUEST_N_KINDS
 };
 
@@ -59,7 +61,11 @@ struct request {
 	struct engine_mutation mutation;   /* room for one */
 	struct engine_bytes *keys;	   /* owned; more than one */
 	struct engine_mutation *mutations; /* owned; more than one */
+	char *path;			   /* owned; of a backup */
 	struct buffer reply;
+	struct output_value *values; /* owned: of the reply, not in it */
+	size_t n_values;
+	size_t values_len; /* bytes */
 };
 
 /* All zero is an empty one. */
@@ -78,6 +84,15 @@ void request_free(struct request *request);
 int request_copy_body(struct request *request, const void *body, size_t len);
 void request_take_frame(struct request *request, struct buffer *frame,
 			size_t body_off);
+
+/* Bytes of the whole reply. */
+static inline size_t request_reply_len(const struct request *request)
+{
+	return request->reply.len + request->values_len;
+}
+
+/* Drops the values that belong to the reply. */
+void request_drop_values(struct request *request);
 
 /* Drops what only the engine needed: frame, keys, mutations. */
 void request_drop_input(struct request *request);

@@ -48,7 +48,8 @@ static bool service_round(void *ctx)
 		connection_progress(connection_pop_ready(service));
 	while (service->closed)
 		connection_free(connection_pop_closed(service));
-	return service->turn_wanted;
+	/* First, so that it is called in any case. */
+	return discard_step(&service->discard) || service->turn_wanted;
 }
 
 void service_want_sweep(struct service *service)
@@ -74,7 +75,8 @@ static void sweep(void *ctx)
 		if (at->drain_deadline_ms <= now_ms && at->output.len > 0)
 			connection_close(at);
 		else
-			service_want_sweep(service);
+			/* A task may have had to wait for its turn. */
+			connection_drain(at, at->drain_deadline_ms);
 	}
 }
 
@@ -122,6 +124,7 @@ void service_deinit(struct service *service)
 	loop_timer_free(service->engine_timer);
 	loop_timer_free(service->sweep_timer);
 	request_pool_deinit(&service->pool);
+	discard_deinit(&service->discard);
 	message_decoder_free(service->decoder);
 	free(service->scratch);
 	memset(service, 0, sizeof(*service));

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "common/engine.h"
+#include "daemon/discard.h"
 #include "daemon/limits.h"
 #include "daemon/loop.h"
 #include "daemon/metrics.h"
@@ -28,6 +29,7 @@ struct service {
 	size_t frame_max; /* bytes of a body, either way */
 	struct message_decoder *decoder;
 	struct request_pool pool;
+	struct discard discard; /* memory on its way back */
 	struct metrics metrics;
 	uint8_t *scratch;		/* LIMITS_SCRATCH bytes to read into */
 	struct connection *connections; /* all that are not closed */

@@ -22,6 +22,16 @@ void buffer_deinit(struct buffer *buffer)
 	buffer_init(buffer);
 }
 
+void buffer_adopt(struct buffer *buffer, void *base, const void *data,
+		  size_t len)
+{
+	assert(!buffer->data);
+	buffer->skip = (size_t)((const uint8_t *)data - (uint8_t *)base);
+	buffer->data = (uint8_t *)base + buffer->skip;
+	buffer->len = len;
+	buffer->cap = len;
+}
+
 /* Brings the bytes back to the start of the allocation. */
 static void close_gap(struct buffer *buffer)
 {

@@ -21,6 +21,13 @@ struct buffer {
 void buffer_init(struct buffer *buffer);
 void buffer_deinit(struct buffer *buffer);
 
+/*
+ * Takes over the malloc'ed memory at BASE, in which LEN bytes at DATA are the
+ * buffer's.  BUFFER is empty before.
+ */
+void buffer_adopt(struct buffer *buffer, void *base, const void *data,
+		  size_t len);
+
 /* Makes room for LEN more bytes behind len.  0 or -ENOMEM. */
 int buffer_reserve(struct buffer *buffer, size_t len);
 

@@ -12,7 +12,7 @@
  * Results by method:
  *   hello     {"protocol": n, "server": str, "limits": {name: n},
  *              "capabilities": [str]}
- *   ping, clear, sync   nil
+ *   ping, clear, sync, compact, backup   nil
  *   get       nil, or [value, version, expires_at or nil]
  *   stat      nil, or [size, version, expires_at or nil]
  *   get_many  an array, one for each key: nil, [value, version, expires_at
@@ -59,6 +59,7 @@ enum {
 	MESSAGE_OPS_MAX = 16384,   /* of a batch */
 	MESSAGE_ITEMS_MAX = 16384, /* of a scan step */
 	MESSAGE_CURSOR_MAX = 32,   /* bytes of a cursor */
+	MESSAGE_PATH_MAX = 4095,   /* bytes of a path; at least 1, none 0 */
 	MESSAGE_ERROR_TEXT_MAX = 256,
 };
 
@@ -146,6 +147,7 @@ struct message_request {
 	size_t n_ops;
 	int64_t by;		     /* i */
 	struct message_bytes cursor; /* c */
+	struct message_bytes path;   /* p */
 	struct message_options options;
 };
 
@@ -162,6 +164,7 @@ struct message_item {
 	struct message_bytes error_text;
 	struct message_bytes key;   /* scan */
 	struct message_bytes value; /* not in stat, nor a scan without */
+	bool is_apart;		    /* message_encode_apart leaves it out */
 	uint64_t size;		    /* stat */
 	uint64_t version;
 	uint64_t expires_at_ms; /* 0: nil on the wire */
@@ -256,6 +259,33 @@ int message_encode_request(struct buffer *out, size_t body_max,
 int message_encode_reply(struct buffer *out, size_t body_max,
 			 enum method_id method,
 			 const struct message_reply *reply);
+
+/* Bytes that a frame has and its buffer has not: a value that is not copied. */
+struct message_part {
+	size_t off; /* they belong before the buffer's byte there */
+	struct message_bytes bytes; /* borrowed: an item's value */
+};
+
+/* All zero is empty. */
+struct message_parts {
+	struct message_part *parts; /* in order; owned */
+	size_t n;
+	size_t cap;
+	size_t len; /* bytes of all */
+};
+
+void message_parts_deinit(struct message_parts *parts);
+
+/*
+ * message_encode_reply, but the values of items with is_apart become PARTS
+ * (empty before), one each in the order of the items.  PARTS is empty after a
+ * failure.
+ */
+int message_encode_apart(struct buffer *out, size_t body_max,
+			 enum method_id method,
+			 const struct message_reply *reply,
+			 struct message_parts *parts);
+
 /* An error reply; also for a request whose method is not known. */
 int message_encode_error(struct buffer *out, uint32_t id,
 			 const struct message_error *error);

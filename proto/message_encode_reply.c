@@ -1,6 +1,7 @@
 #include "proto/message.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "proto/message_info.h"
@@ -13,14 +14,19 @@ enum {
 	ITEM_OVERHEAD = 32,
 };
 
-static size_t reply_len_hint(const struct message_reply *reply)
+static size_t reply_len_hint(const struct message_reply *reply,
+			     const struct message_parts *parts)
 {
 	size_t len = REPLY_OVERHEAD;
 	size_t i;
 
-	for (i = 0; i < reply->n_items; i++)
-		len += ITEM_OVERHEAD + reply->items[i].key.len +
-		       reply->items[i].value.len;
+	for (i = 0; i < reply->n_items; i++) {
+		const struct message_item *item = &reply->items[i];
+
+		len += ITEM_OVERHEAD + item->key.len;
+		if (!parts || !item->is_apart)
+			len += item->value.len;
+	}
 	return len;
 }
 
@@ -72,6 +78,15 @@ static void encode_nothing(struct message_writer *writer, enum method_id method,
 	message_writer_nil(writer);
 }
 
+static void encode_value(struct message_writer *writer,
+			 const struct message_item *item)
+{
+	if (item->is_apart)
+		message_writer_bin_apart(writer, &item->value);
+	else
+		message_writer_bin(writer, &item->value);
+}
+
 static void encode_item(struct message_writer *writer, enum method_id method,
 			const struct message_item *item)
 {
@@ -87,7 +102,7 @@ static void encode_item(struct message_writer *writer, enum method_id method,
 	if (method == METHOD_STAT)
 		message_writer_uint(writer, item->size);
 	else
-		message_writer_bin(writer, &item->value);
+		encode_value(writer, item);
 	message_writer_uint(writer, item->version);
 	encode_expiry(writer, item->expires_at_ms);
 }
@@ -174,7 +189,7 @@ static void encode_scan_item(struct message_writer *writer, bool with_values,
 	if (item->kind == MESSAGE_ITEM_ERROR)
 		encode_error(writer, item->error_code, &item->error_text);
 	else if (with_values)
-		message_writer_bin(writer, &item->value);
+		encode_value(writer, item);
 }
 
 static void encode_scan(struct message_writer *writer, enum method_id method,
@@ -233,24 +248,41 @@ static void (*const encoders[METHOD_COUNT_OF])(struct message_writer *,
 	[METHOD_INCR] = encode_incr,	     [METHOD_TOUCH] = encode_written,
 	[METHOD_CLEAR] = encode_nothing,     [METHOD_COUNT] = encode_count,
 	[METHOD_SCAN] = encode_scan,	     [METHOD_SYNC] = encode_nothing,
-	[METHOD_STATS] = encode_stats,
+	[METHOD_STATS] = encode_stats,	     [METHOD_COMPACT] = encode_nothing,
+	[METHOD_BACKUP] = encode_nothing,
 };
 
-int message_encode_reply(struct buffer *out, size_t body_max,
+void message_parts_deinit(struct message_parts *parts)
+{
+	free(parts->parts);
+	memset(parts, 0, sizeof(*parts));
+}
+
+int message_encode_apart(struct buffer *out, size_t body_max,
 			 enum method_id method,
-			 const struct message_reply *reply)
+			 const struct message_reply *reply,
+			 struct message_parts *parts)
 {
 	struct message_writer writer;
 
 	if (reply->error.code != MESSAGE_ERROR_NONE)
 		return message_encode_error(out, reply->id, &reply->error);
-	message_writer_begin(&writer, out, body_max, reply_len_hint(reply));
+	message_writer_begin(&writer, out, body_max,
+			     reply_len_hint(reply, parts));
+	writer.parts = parts;
 	message_writer_array(&writer, 4);
 	message_writer_uint(&writer, 1);
 	message_writer_uint(&writer, reply->id);
 	message_writer_nil(&writer);
 	encoders[method](&writer, method, reply);
 	return message_writer_end(&writer);
+}
+
+int message_encode_reply(struct buffer *out, size_t body_max,
+			 enum method_id method,
+			 const struct message_reply *reply)
+{
+	return message_encode_apart(out, body_max, method, reply, NULL);
 }
 
 int message_encode_error(struct buffer *out, uint32_t id,

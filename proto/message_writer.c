@@ -1,20 +1,27 @@
 #include "proto/message_writer.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "proto/frame.h"
 #include "proto/message_option.h"
 
+/* Bytes of the body so far, parts and all. */
+static size_t body_len(const struct message_writer *writer)
+{
+	size_t len = writer->out->len - writer->start - FRAME_HEAD_LEN;
+
+	return writer->parts ? len + writer->parts->len : len;
+}
+
 static int write_bytes(void *data, const char *bytes, size_t len)
 {
 	struct message_writer *writer = data;
-	size_t body_len;
 
 	if (writer->result)
 		return writer->result;
-	body_len = writer->out->len - writer->start - FRAME_HEAD_LEN;
-	if (len > writer->body_max - body_len)
+	if (len > writer->body_max - body_len(writer))
 		writer->result = -EMSGSIZE;
 	else
 		writer->result = buffer_append(writer->out, bytes, len);
@@ -29,6 +36,7 @@ void message_writer_begin(struct message_writer *writer, struct buffer *out,
 	msgpack_packer_init(&writer->packer, writer, write_bytes);
 	writer->out = out;
 	writer->start = out->len;
+	writer->parts = NULL;
 	writer->body_max = body_max < UINT32_MAX ? body_max : UINT32_MAX;
 	if (len_hint > writer->body_max)
 		len_hint = 0;
@@ -43,10 +51,11 @@ int message_writer_end(struct message_writer *writer)
 
 	if (writer->result) {
 		out->len = writer->start;
+		if (writer->parts)
+			message_parts_deinit(writer->parts);
 		return writer->result;
 	}
-	frame_put_head(out->data + writer->start,
-		       out->len - writer->start - FRAME_HEAD_LEN);
+	frame_put_head(out->data + writer->start, body_len(writer));
 	return 0;
 }
 
@@ -94,6 +103,43 @@ void message_writer_bin(struct message_writer *writer,
 {
 	msgpack_pack_bin(&writer->packer, bytes->len);
 	write_bytes(writer, bytes->data, bytes->len);
+}
+
+static int add_part(struct message_parts *parts, size_t off,
+		    const struct message_bytes *bytes)
+{
+	if (parts->n == parts->cap) {
+		size_t cap = parts->cap ? parts->cap * 2 : 1;
+		struct message_part *grown =
+			realloc(parts->parts, cap * sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		parts->parts = grown;
+		parts->cap = cap;
+	}
+	parts->parts[parts->n].off = off;
+	parts->parts[parts->n].bytes = *bytes;
+	parts->n++;
+	parts->len += bytes->len;
+	return 0;
+}
+
+void message_writer_bin_apart(struct message_writer *writer,
+			      const struct message_bytes *bytes)
+{
+	if (!writer->parts) {
+		message_writer_bin(writer, bytes);
+		return;
+	}
+	msgpack_pack_bin(&writer->packer, bytes->len);
+	if (writer->result)
+		return;
+	if (bytes->len > writer->body_max - body_len(writer))
+		writer->result = -EMSGSIZE;
+	else
+		writer->result =
+			add_part(writer->parts, writer->out->len, bytes);
 }
 
 void message_writer_str(struct message_writer *writer,

@@ -18,6 +18,7 @@ struct message_writer {
 	struct buffer *out;
 	size_t start; /* out->len before the frame */
 	size_t body_max;
+	struct message_parts *parts; /* NULL: all is in out */
 	int result;
 };
 
@@ -41,6 +42,9 @@ void message_writer_array(struct message_writer *writer, size_t n);
 void message_writer_map(struct message_writer *writer, size_t n_pairs);
 void message_writer_bin(struct message_writer *writer,
 			const struct message_bytes *bytes);
+/* The head alone; the bytes become a part, if the writer has parts. */
+void message_writer_bin_apart(struct message_writer *writer,
+			      const struct message_bytes *bytes);
 void message_writer_str(struct message_writer *writer,
 			const struct message_bytes *bytes);
 void message_writer_text(struct message_writer *writer, const char *text);

@@ -145,6 +145,23 @@ static void test_trim_frees_only_an_empty_large_buffer(void **state)
 	assert_null(buffer.data);
 }
 
+static void test_memory_of_others_is_taken_over(void **state)
+{
+	struct buffer buffer = { 0 };
+	char *memory = calloc(1, 100);
+
+	(void)state;
+	memcpy(memory + 10, "value", sizeof("value"));
+	buffer_adopt(&buffer, memory, memory + 10, 5);
+	assert_int_equal(buffer.len, 5);
+	buffer_consume(&buffer, 2);
+	assert_memory_equal(buffer.data, "lue", 3);
+	assert_int_equal(buffer_append(&buffer, " and more", 9), 0);
+	assert_memory_equal(buffer.data, "lue and more", 12);
+	buffer_deinit(&buffer);
+	assert_null(buffer.data);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -156,6 +173,7 @@ int main(void)
 		cmocka_unit_test(test_queue_keeps_order_and_stays_small),
 		cmocka_unit_test(test_large_run_leaves_in_small_pieces),
 		cmocka_unit_test(test_trim_frees_only_an_empty_large_buffer),
+		cmocka_unit_test(test_memory_of_others_is_taken_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

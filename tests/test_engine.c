@@ -541,7 +541,7 @@ static void test_get_many_is_of_one_instant(void **state)
 	rig_begin(rig, &many);
 	assert_int_equal(rig_wait(rig, &many), 0);
 	assert_int_equal(many.request.n_items, 3);
-	assert_int_equal(many.request.items[1].result, ENGINE_NOT_FOUND);
+	assert_int_equal(many.items[1].result, ENGINE_NOT_FOUND);
 	assert_string_equal(many.value, "1");
 }
 
@@ -1061,8 +1061,7 @@ static void test_a_scan_names_the_key_whose_value_cannot_be_read(void **state)
 	rig->hook.read_error_len = LEN;
 	rig->hook.read_error = -EIO;
 	engine_submit(rig->engine, &scan);
-	rig_turn(rig);
-	assert_true(scanned.done);
+	rig_await(rig, &scanned.done);
 	assert_int_equal(scanned.result, 0);
 	assert_int_equal(scanned.n, 1);
 	assert_int_equal(scanned.item_result, -EIO);

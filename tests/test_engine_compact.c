@@ -108,7 +108,7 @@ static void await_runs(struct engine_rig *rig, uint64_t n)
 
 	while (rig_stat(rig, "compactions") < n) {
 		assert_true(time(NULL) < end);
-		rig_await(rig);
+		rig_step(rig);
 	}
 }
 
@@ -124,7 +124,7 @@ static void test_overwriting_reaches_a_steady_size(void **state)
 	await_runs(rig, 1);
 	live = rig_stat(rig, "live_bytes");
 	while (rig_stat(rig, "dead_bytes") > live / 2)
-		rig_await(rig);
+		rig_step(rig);
 	expect_all(rig, 29);
 	rig_reopen(rig);
 	expect_all(rig, 29);
@@ -143,7 +143,7 @@ static void test_a_queue_reaches_a_steady_size(void **state)
 	}
 	assert_int_equal(rig_count(rig), 0);
 	while (rig_stat(rig, "disk_bytes") > 8 * SEGMENT)
-		rig_await(rig);
+		rig_step(rig);
 	rig_reopen(rig);
 	assert_int_equal(rig_count(rig), 0);
 }
@@ -157,7 +157,7 @@ static void test_small_segments_are_merged(void **state)
 		rig_reopen(rig);
 	}
 	while (rig_stat(rig, "segments") > 6)
-		rig_await(rig);
+		rig_step(rig);
 	for (unsigned i = 0; i < 12; i++) {
 		const char *value;
 
@@ -249,7 +249,7 @@ static void begin_slow(struct engine_rig *rig, struct rig_request *compact)
 	rig_begin(rig, compact);
 	while (rig_stat(rig, "compact_total_bytes") == 0) {
 		assert_false(compact->done);
-		rig_await(rig);
+		rig_step(rig);
 	}
 }
 
@@ -307,7 +307,7 @@ static void test_closing_ends_it(void **state)
 		put_all(rig, n_turns);
 		rig_begin(rig, &compact);
 		for (unsigned i = 0; i < n_turns && !compact.done; i++)
-			rig_await(rig);
+			rig_step(rig);
 		rig_reopen(rig);
 		assert_true(compact.done);
 		assert_true(compact.request.result == 0 ||

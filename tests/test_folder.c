@@ -163,6 +163,23 @@ static void test_the_name_of_a_folder_that_was_there_is_synced(void **state)
 	simfs_free(after);
 }
 
+static void test_the_last_folder_alone(void **state)
+{
+	bool made = true;
+	struct simfs *after;
+
+	(void)state;
+	assert_int_equal(folder_make_last(io, "/a/b", &made), -ENOENT);
+	assert_false(made);
+	assert_int_equal(folder_make_last(io, "/a", &made), 0);
+	assert_true(made);
+	after = simfs_crash_durable(fs);
+	assert_int_equal(simfs_io(after)->rmdir(simfs_io(after), "/a"), 0);
+	simfs_free(after);
+	assert_int_equal(folder_make_last(io, "/a", &made), 0);
+	assert_false(made);
+}
+
 static void test_odd_slashes(void **state)
 {
 	unsigned int made;
@@ -451,6 +468,7 @@ int main(void)
 		folder_test(test_parents_are_made_and_unmade),
 		folder_test(test_what_was_there_is_not_unmade),
 		folder_test(test_the_name_of_a_folder_that_was_there_is_synced),
+		folder_test(test_the_last_folder_alone),
 		folder_test(test_odd_slashes),
 		cmocka_unit_test(test_relative_to_a_real_working_folder),
 		folder_test(test_each_failure_is_undone),

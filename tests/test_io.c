@@ -193,6 +193,26 @@ static void test_errors_are_negative_errnos(void **state)
 	io->close(io, fd);
 }
 
+static void test_a_read_without_waiting_gives_what_is_in_memory(void **state)
+{
+	char text[8] = "";
+	int fd = make_file("a", "hello");
+	ssize_t n = io->pread_nowait(io, fd, text, sizeof(text), 0);
+
+	(void)state;
+	if (n == -EOPNOTSUPP || n == -EINVAL || n == -ENOSYS) {
+		io->close(io, fd);
+		print_message("skipped: this file system cannot tell what is "
+			      "in memory\n");
+		skip();
+	}
+	assert_int_equal(n, 5);
+	assert_memory_equal(text, "hello", 5);
+	assert_int_equal(io->pread_nowait(io, fd, text, 1, 5), 0);
+	assert_int_equal(io->pread_nowait(io, -1, text, 1, 0), -EBADF);
+	io->close(io, fd);
+}
+
 /* Someone who may write to the folder cannot lead the store elsewhere. */
 static void test_a_symbolic_link_is_not_followed(void **state)
 {
@@ -239,7 +259,9 @@ static void test_links_are_counted(void **state)
 	int fd = make_file("a", "x");
 
 	(void)state;
-	assert_int_equal(link(in_dir("a"), in_dir("b")), 0);
+	assert_int_equal(io->link(io, in_dir("a"), in_dir("b")), 0);
+	assert_int_equal(io->link(io, in_dir("a"), in_dir("b")), -EEXIST);
+	assert_int_equal(io->link(io, in_dir("none"), in_dir("c")), -ENOENT);
 	assert_int_equal(io->stat(io, fd, &st), 0);
 	assert_int_equal(st.n_links, 2);
 	io->unlink(io, in_dir("a"));
@@ -322,6 +344,7 @@ int main(void)
 		io_test(test_short_counts_are_gone_on_with),
 		io_test(test_a_write_of_nothing_at_all_is_an_error),
 		io_test(test_more_pieces_than_the_kernel_takes),
+		io_test(test_a_read_without_waiting_gives_what_is_in_memory),
 		io_test(test_errors_are_negative_errnos),
 		io_test(test_a_symbolic_link_is_not_followed),
 		io_test(test_what_was_allocated_or_punched_is_zeros),

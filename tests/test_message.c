@@ -128,6 +128,8 @@ static const struct message_request requests[] = {
 		       .prefix = BYTES("") } },
 	{ .id = 19, .method = METHOD_SYNC },
 	{ .id = 20, .method = METHOD_STATS },
+	{ .id = 21, .method = METHOD_COMPACT },
+	{ .id = 22, .method = METHOD_BACKUP, .path = BYTES("/var/backups") },
 };
 
 static struct message_item missing_item[] = {
@@ -214,6 +216,8 @@ static const struct reply_case {
 	{ METHOD_PING, { .id = UINT32_MAX } },
 	{ METHOD_CLEAR, { .id = 0 } },
 	{ METHOD_SYNC, { .id = 1 } },
+	{ METHOD_COMPACT, { .id = 1 } },
+	{ METHOD_BACKUP, { .id = 1 } },
 	{ METHOD_GET,
 	  { .id = 1, .missing = true, .items = missing_item, .n_items = 1 } },
 	{ METHOD_GET, { .id = 1, .items = found_item, .n_items = 1 } },
@@ -469,6 +473,90 @@ static void test_largest_scan_step_of_damaged_values(void **state)
 	free(c.reply.items);
 }
 
+/* The frame in one piece: the parts put where they belong. */
+static uint8_t *join(const struct buffer *buffer,
+		     const struct message_parts *parts, size_t *len)
+{
+	uint8_t *frame = malloc(buffer->len + parts->len);
+	size_t from = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < parts->n; i++) {
+		const struct message_part *part = &parts->parts[i];
+
+		memcpy(frame + n, buffer->data + from, part->off - from);
+		n += part->off - from;
+		memcpy(frame + n, part->bytes.data, part->bytes.len);
+		n += part->bytes.len;
+		from = part->off;
+	}
+	memcpy(frame + n, buffer->data + from, buffer->len - from);
+	*len = n + buffer->len - from;
+	return frame;
+}
+
+static void check_apart(enum method_id method, struct message_reply *reply,
+			size_t n_parts)
+{
+	struct message_parts parts = { .n = 0 };
+	struct buffer whole = { 0 };
+	struct buffer rest = { 0 };
+	uint8_t *joined;
+	size_t len;
+
+	assert_int_equal(message_encode_reply(&whole, BODY_MAX, method, reply),
+			 0);
+	assert_int_equal(
+		message_encode_apart(&rest, BODY_MAX, method, reply, &parts),
+		0);
+	assert_int_equal(parts.n, n_parts);
+	joined = join(&rest, &parts, &len);
+	assert_int_equal(len, whole.len);
+	assert_memory_equal(joined, whole.data, len);
+	free(joined);
+	/* The limit is that of the whole. */
+	rest.len = 0;
+	assert_int_equal(
+		message_encode_apart(&rest, len - 5, method, reply, &parts),
+		-EMSGSIZE);
+	assert_int_equal(rest.len, 0);
+	assert_int_equal(parts.n, 0);
+	assert_null(parts.parts);
+	buffer_deinit(&rest);
+	buffer_deinit(&whole);
+}
+
+static void test_values_apart_make_the_same_frame(void **state)
+{
+	struct message_item items[] = {
+		{ .key = BYTES("a"),
+		  .value = BYTES("apart"),
+		  .is_apart = true,
+		  .version = 1 },
+		{ .kind = MESSAGE_ITEM_MISSING },
+		{ .key = BYTES("b"),
+		  .value = BYTES("not apart"),
+		  .version = 2 },
+		{ .key = BYTES("c"),
+		  .value = BYTES("apart, too"),
+		  .is_apart = true,
+		  .version = 3,
+		  .expires_at_ms = 4 },
+	};
+	struct message_reply get = { .id = 7, .items = items, .n_items = 1 };
+	struct message_reply many = { .id = 8, .items = items, .n_items = 4 };
+	struct message_reply scan = { .id = 9,
+				      .items = items + 2,
+				      .n_items = 2,
+				      .with_values = true,
+				      .cursor = BYTES("cursor") };
+
+	(void)state;
+	check_apart(METHOD_GET, &get, 1);
+	check_apart(METHOD_GET_MANY, &many, 2);
+	check_apart(METHOD_SCAN, &scan, 1);
+}
+
 /* Decodes LEN bytes from a block of exactly that size. */
 static int decode_copy(int method, const uint8_t *body, size_t len)
 {
@@ -706,6 +794,7 @@ int main(void)
 		cmocka_unit_test(test_largest_batch),
 		cmocka_unit_test(test_most_keys),
 		cmocka_unit_test(test_largest_scan_step_of_damaged_values),
+		cmocka_unit_test(test_values_apart_make_the_same_frame),
 		cmocka_unit_test(test_every_truncation_and_flip_of_requests),
 		cmocka_unit_test(test_every_truncation_and_flip_of_replies),
 		cmocka_unit_test(test_replies_to_other_methods),

@@ -108,6 +108,11 @@ static void test_a_used_record_is_as_new(void **state)
 	request->body_off = 4;
 	request->engine.n_keys = 3;
 	request->message.method = METHOD_SCAN;
+	request->values = calloc(1, sizeof(*request->values));
+	fill(&request->values[0].bytes, 50);
+	request->n_values = 1;
+	request->values_len = 50;
+	assert_int_equal(request_reply_len(request), 150);
 	request_free(request);
 	assert_ptr_equal(make(), request);
 	assert_ptr_equal(request->service, &service);

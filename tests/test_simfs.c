@@ -168,6 +168,24 @@ static void test_names_behave_as_in_a_kernel(void **state)
 	assert_int_equal(simfs_n_misused(fs), 0);
 }
 
+static void test_a_cold_disk_lets_a_read_wait(void **state)
+{
+	char text[8] = "";
+	int fd;
+
+	(void)state;
+	fd = io->open(io, "a", O_RDWR | O_CREAT);
+	assert_int_equal(io_pwrite_full(io, fd, "abc", 3, 0), 0);
+	assert_int_equal(io->pread_nowait(io, fd, text, 7, 0), 3);
+	assert_memory_equal(text, "abc", 3);
+	simfs_set_cold(fs, true);
+	assert_int_equal(io->pread_nowait(io, fd, text, 7, 0), -EAGAIN);
+	assert_int_equal(io->pread(io, fd, text, 7, 0), 3);
+	simfs_set_cold(fs, false);
+	assert_int_equal(io->pread_nowait(io, fd, text, 7, 0), 3);
+	io->close(io, fd);
+}
+
 static void test_misuse_of_descriptors_is_counted(void **state)
 {
 	struct iovec iov = { .iov_base = (char[]){ 'x' }, .iov_len = 1 };
@@ -480,6 +498,54 @@ static void test_the_old_folders_sync_brings_the_file_to_the_new(void **state)
 	assert_true(may_be(&tally, "text"));
 }
 
+static void test_a_link_is_a_second_name_for_the_same_bytes(void **state)
+{
+	struct io_stat stat;
+	int fd;
+
+	(void)state;
+	make_durable_file("a", "text");
+	assert_int_equal(io->mkdir(io, "q"), 0);
+	assert_int_equal(io->link(io, "none", "q/b"), -ENOENT);
+	assert_int_equal(io->link(io, "q", "r"), -EPERM);
+	assert_int_equal(io->link(io, "a", "q/b"), 0);
+	assert_int_equal(io->link(io, "a", "q/b"), -EEXIST);
+	fd = write_file("q/b", "TE", 0);
+	assert_int_equal(io->stat(io, fd, &stat), 0);
+	assert_int_equal(stat.n_links, 2);
+	assert_string_equal(content(fs, "a"), "TExt");
+	assert_int_equal(io->unlink(io, "a"), 0);
+	assert_int_equal(io->stat(io, fd, &stat), 0);
+	assert_int_equal(stat.n_links, 1);
+	assert_string_equal(content(fs, "q/b"), "TExt");
+	io->close(io, fd);
+}
+
+static void test_a_link_is_durable_when_its_own_folder_is_synced(void **state)
+{
+	struct tally tally;
+
+	(void)state;
+	make_durable_file("a", "text");
+	assert_int_equal(io->mkdir(io, "q"), 0);
+	assert_int_equal(io->sync_dir(io, "/"), 0);
+	assert_int_equal(io->link(io, "a", "q/b"), 0);
+	tally = tally_states("q/b");
+	assert_int_equal(tally.n_states, 2);
+	assert_true(may_be(&tally, "absent"));
+	assert_int_equal(io->sync_dir(io, "/"), 0);
+	assert_int_equal(tally_states("q/b").n_states, 2);
+	assert_int_equal(io->sync_dir(io, "q"), 0);
+	tally = tally_states("q/b");
+	assert_int_equal(tally.n_states, 1);
+	assert_true(may_be(&tally, "text"));
+	/* Either name may go without the other. */
+	assert_int_equal(io->unlink(io, "a"), 0);
+	tally = tally_states("q/b");
+	assert_int_equal(tally.n, 1);
+	assert_true(may_be(&tally, "text"));
+}
+
 static void fail_once(enum simfs_call call, uint64_t nth, int error)
 {
 	struct simfs_fault fault = { .calls = 1u << call,
@@ -704,6 +770,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_what_is_written_is_read),
 		TEST(test_names_behave_as_in_a_kernel),
+		TEST(test_a_cold_disk_lets_a_read_wait),
 		TEST(test_misuse_of_descriptors_is_counted),
 		TEST(test_an_unlinked_file_lives_while_it_is_open),
 		TEST(test_a_lock_ends_with_its_descriptor_or_process),
@@ -721,6 +788,8 @@ int main(void)
 		TEST(test_an_unlinked_name_may_come_back),
 		TEST(test_a_file_moved_between_folders_is_never_lost),
 		TEST(test_the_old_folders_sync_brings_the_file_to_the_new),
+		TEST(test_a_link_is_a_second_name_for_the_same_bytes),
+		TEST(test_a_link_is_durable_when_its_own_folder_is_synced),
 		TEST(test_after_a_failed_sync_the_next_covers_nothing),
 		TEST(test_a_killed_process_loses_no_byte),
 		TEST(test_a_fault_hits_the_nth_call),

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -491,6 +492,197 @@ static void test_the_buffer_gives_memory_back(void **state)
 	expect_found("key", "value");
 }
 
+static void test_what_is_longer_than_the_source_reads_is_told(void **state)
+{
+	struct maker_entry large = { .key = "large",
+				     .value_len = 1 << 20,
+				     .sequence = 1 };
+	struct view_entry entry;
+	uint64_t off;
+
+	(void)state;
+	off = put_entry(&large);
+	put("key", "value", 2);
+	view.source.read_max = 4096;
+	assert_int_equal(get("large", VIEW_VALUE, &entry), -EAGAIN);
+	assert_int_equal(n_reads, 0);
+	assert_null(buffer.data);
+	assert_int_equal(get("large", VIEW_HEAD, &entry), 0);
+	assert_int_equal(entry.value_len, 1 << 20);
+	expect_found("key", "value");
+	point("large", off, INDEX_LEN8_UNKNOWN);
+	assert_int_equal(get("large", VIEW_VALUE, &entry), -EAGAIN);
+}
+
+static int follow(const char *key, uint64_t off, struct view_entry *entry)
+{
+	const struct index_place place = { .segment = 5,
+					   .off8 = (uint32_t)(off / 8),
+					   .len8 = 6 };
+	struct digest digest = digest_text(key);
+
+	return view_follow(&view, secret, &digest, &place, VIEW_VALUE, &buffer,
+			   entry);
+}
+
+static void test_a_place_is_followed_to_where_the_entry_went(void **state)
+{
+	uint64_t off = put("key", "value", 1);
+	struct view_entry entry;
+
+	(void)state;
+	move_key();
+	assert_int_equal(follow("key", off, &entry), 0);
+	assert_memory_equal(entry.value, "moved", 5);
+	assert_int_not_equal(entry.place.off8, off / 8);
+	assert_int_equal(n_reads, 2);
+}
+
+static void test_a_followed_entry_that_is_gone_is_not_found(void **state)
+{
+	uint64_t off = put("key", "value", 1);
+	struct view_entry entry;
+
+	(void)state;
+	remove_key();
+	assert_int_equal(follow("key", off, &entry), VIEW_NOT_FOUND);
+}
+
+static void test_damage_is_not_followed(void **state)
+{
+	uint64_t off = put("key", "value", 1);
+	struct view_entry entry;
+
+	(void)state;
+	maker_flip(io, segment->fd, off + 44, 1);
+	assert_int_equal(follow("key", off, &entry), VIEW_CORRUPT);
+	read_error = -EIO;
+	assert_int_equal(follow("key", off, &entry), -EIO);
+}
+
+/* ---- many keys ---- */
+
+enum { N_MANY = 3 };
+
+static const char *const many_names[N_MANY] = { "a", "b", "none" };
+static char many_values[N_MANY][16];
+static int many_results[N_MANY];
+static int n_told;
+
+static int note_many(void *ctx, size_t i, int result,
+		     const struct view_entry *entry, struct view_buffer *from)
+{
+	(void)ctx;
+	(void)from;
+	n_told++;
+	many_results[i] = result;
+	many_values[i][0] = 0;
+	if (result == 0)
+		snprintf(many_values[i], sizeof(many_values[i]), "%.*s",
+			 (int)entry->value_len, (const char *)entry->value);
+	return 0;
+}
+
+static int get_many(view_each *each)
+{
+	struct view_found found[N_MANY] = { 0 };
+	struct view_key keys[N_MANY];
+
+	n_told = 0;
+	for (int i = 0; i < N_MANY; i++) {
+		keys[i].data = many_names[i];
+		keys[i].len = strlen(many_names[i]);
+		keys[i].digest = digest_text(many_names[i]);
+	}
+	return view_get_many(&view, keys, N_MANY, VIEW_VALUE, &buffer, found,
+			     each, NULL);
+}
+
+static void test_many_are_read_once_each(void **state)
+{
+	(void)state;
+	put("a", "1", 1);
+	put("b", "1", 2);
+	assert_int_equal(get_many(note_many), 0);
+	assert_int_equal(n_told, N_MANY);
+	assert_int_equal(n_reads, 2);
+	assert_string_equal(many_values[0], "1");
+	assert_string_equal(many_values[1], "1");
+	assert_int_equal(many_results[2], VIEW_NOT_FOUND);
+}
+
+/* Both change between the look at the first and that at the second. */
+static void change_both(void)
+{
+	put("a", "2", 3);
+	put("b", "2", 4);
+}
+
+static void test_many_that_change_meanwhile_are_of_one_instant(void **state)
+{
+	(void)state;
+	put("a", "1", 1);
+	put("b", "1", 2);
+	before_read = change_both;
+	assert_int_equal(get_many(note_many), 0);
+	assert_string_equal(many_values[0], "2");
+	assert_string_equal(many_values[1], "2");
+	/* What did not change was not asked for again. */
+	assert_int_equal(n_told, N_MANY + 1);
+}
+
+static void make_third(void)
+{
+	put("none", "3", 3);
+	put("b", "3", 4);
+}
+
+static void test_a_key_of_many_that_appears_is_told(void **state)
+{
+	(void)state;
+	put("a", "1", 1);
+	put("b", "1", 2);
+	/* before b is read: the third was not looked for yet */
+	assert_int_equal(get_many(note_many), 0);
+	before_read = make_third;
+	assert_int_equal(get_many(note_many), 0);
+	assert_string_equal(many_values[1], "3");
+	assert_string_equal(many_values[2], "3");
+}
+
+static int stop_at_b(void *ctx, size_t i, int result,
+		     const struct view_entry *entry, struct view_buffer *from)
+{
+	note_many(ctx, i, result, entry, from);
+	return i == 1 ? -EMSGSIZE : 0;
+}
+
+static void test_many_stop_when_told(void **state)
+{
+	(void)state;
+	put("a", "1", 1);
+	put("b", "1", 2);
+	assert_int_equal(get_many(stop_at_b), -EMSGSIZE);
+	assert_int_equal(n_told, 2);
+	read_error = -EIO;
+	assert_int_equal(get_many(note_many), 0);
+	assert_int_equal(many_results[0], -EIO);
+	assert_int_equal(many_results[2], VIEW_NOT_FOUND);
+}
+
+static void test_many_of_a_bucket_that_is_being_written_are_busy(void **state)
+{
+	struct digest digest = digest_text("b");
+
+	(void)state;
+	put("a", "1", 1);
+	put("b", "1", 2);
+	index_begin(table, &digest, 1);
+	assert_int_equal(get_many(note_many), VIEW_BUSY);
+	index_end(table);
+	assert_int_equal(get_many(note_many), 0);
+}
+
 #define view_test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -514,6 +706,15 @@ int main(void)
 		view_test(test_a_place_from_a_scan),
 		view_test(test_a_long_key_from_a_scan),
 		view_test(test_the_buffer_gives_memory_back),
+		view_test(test_what_is_longer_than_the_source_reads_is_told),
+		view_test(test_a_place_is_followed_to_where_the_entry_went),
+		view_test(test_a_followed_entry_that_is_gone_is_not_found),
+		view_test(test_damage_is_not_followed),
+		view_test(test_many_are_read_once_each),
+		view_test(test_many_that_change_meanwhile_are_of_one_instant),
+		view_test(test_a_key_of_many_that_appears_is_told),
+		view_test(test_many_stop_when_told),
+		view_test(test_many_of_a_bucket_that_is_being_written_are_busy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

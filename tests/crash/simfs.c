@@ -18,9 +18,10 @@ static const char *const call_names[SIMFS_N_CALLS] = {
 	[SIMFS_SYNC] = "sync",	       [SIMFS_WRITEBACK] = "writeback",
 	[SIMFS_ALLOCATE] = "allocate", [SIMFS_PUNCH] = "punch",
 	[SIMFS_STAT] = "stat",	       [SIMFS_RENAME] = "rename",
-	[SIMFS_UNLINK] = "unlink",     [SIMFS_MKDIR] = "mkdir",
-	[SIMFS_RMDIR] = "rmdir",       [SIMFS_SYNC_DIR] = "sync_dir",
-	[SIMFS_LIST] = "list",	       [SIMFS_LOCK] = "lock",
+	[SIMFS_LINK] = "link",	       [SIMFS_UNLINK] = "unlink",
+	[SIMFS_MKDIR] = "mkdir",       [SIMFS_RMDIR] = "rmdir",
+	[SIMFS_SYNC_DIR] = "sync_dir", [SIMFS_LIST] = "list",
+	[SIMFS_LOCK] = "lock",
 };
 
 /* One call under way. */
@@ -264,6 +265,19 @@ static ssize_t sim_pread(struct io *io, int fd, void *data, size_t len,
 			(unsigned long long)off, len);
 }
 
+/* A disk of memory has nothing to wait for, unless it is told to. */
+static ssize_t sim_pread_nowait(struct io *io, int fd, void *data, size_t len,
+				uint64_t off)
+{
+	struct simfs *fs = (struct simfs *)(void *)io;
+	bool is_cold;
+
+	pthread_mutex_lock(&fs->lock);
+	is_cold = fs->is_cold;
+	pthread_mutex_unlock(&fs->lock);
+	return is_cold ? -EAGAIN : sim_pread(io, fd, data, len, off);
+}
+
 static ssize_t do_pwritev(struct call *call, struct simnode *node,
 			  const struct iovec *iov, int n_iov, uint64_t off)
 {
@@ -431,6 +445,38 @@ static int sim_rename(struct io *io, const char *from, const char *to)
 	return (int)call_end(&call, result, "%s %s", from, to);
 }
 
+static int do_link(struct call *call, const char *from, const char *to)
+{
+	char old_name[NAME_LEN_MAX + 1], new_name[NAME_LEN_MAX + 1];
+	struct simnode *old_dir, *new_dir, *node;
+	int result = walk(call->fs, from, &old_dir, old_name);
+
+	if (!result)
+		result = walk(call->fs, to, &new_dir, new_name);
+	if (result)
+		return result;
+	node = simnames_find(&old_dir->seen_names, old_name);
+	if (!node)
+		return -ENOENT;
+	if (node->is_dir)
+		return -EPERM;
+	if (!new_name[0] || simnames_find(&new_dir->seen_names, new_name))
+		return -EEXIST;
+	simtree_add_link(call->fs, NULL, NULL, new_dir, new_name, node);
+	call->changed = true;
+	return 0;
+}
+
+static int sim_link(struct io *io, const char *from, const char *to)
+{
+	struct call call;
+	int result = call_begin(&call, io, SIMFS_LINK);
+
+	if (!result)
+		result = do_link(&call, from, to);
+	return (int)call_end(&call, result, "%s %s", from, to);
+}
+
 static int do_remove(struct call *call, const char *path, bool is_dir)
 {
 	char name[NAME_LEN_MAX + 1];
@@ -574,6 +620,7 @@ static const struct io sim_table = {
 	.open = sim_open,
 	.close = sim_close,
 	.pread = sim_pread,
+	.pread_nowait = sim_pread_nowait,
 	.pwritev = sim_pwritev,
 	.sync = sim_sync,
 	.writeback = sim_writeback,
@@ -581,6 +628,7 @@ static const struct io sim_table = {
 	.punch = sim_punch,
 	.stat = sim_stat,
 	.rename = sim_rename,
+	.link = sim_link,
 	.unlink = sim_unlink,
 	.mkdir = sim_mkdir,
 	.rmdir = sim_rmdir,
@@ -637,6 +685,13 @@ void simfs_set_clock(struct simfs *fs, uint64_t ms)
 {
 	pthread_mutex_lock(&fs->lock);
 	fs->clock_ms = ms;
+	pthread_mutex_unlock(&fs->lock);
+}
+
+void simfs_set_cold(struct simfs *fs, bool is_cold)
+{
+	pthread_mutex_lock(&fs->lock);
+	fs->is_cold = is_cold;
 	pthread_mutex_unlock(&fs->lock);
 }
 

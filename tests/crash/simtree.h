@@ -87,6 +87,7 @@ struct simfs {
 	uint64_t seq;
 	uint64_t stamp;
 	uint64_t clock_ms;
+	bool is_cold;
 	uint64_t n_calls[SIMFS_N_CALLS];
 	unsigned n_misused;
 	struct simfs_fault fault;

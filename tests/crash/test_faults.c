@@ -80,6 +80,9 @@ static const struct {
 	{ SIMFS_RENAME, EDQUOT, ERROR },
 	{ SIMFS_RENAME, EROFS, ERROR },
 	{ SIMFS_RENAME, EIO, APPLIED },
+	{ SIMFS_LINK, EIO, ERROR },
+	{ SIMFS_LINK, EXDEV, ERROR },
+	{ SIMFS_LINK, EIO, APPLIED },
 	{ SIMFS_UNLINK, EIO, ERROR },
 	{ SIMFS_UNLINK, EROFS, ERROR },
 	{ SIMFS_UNLINK, EIO, APPLIED },
@@ -104,9 +107,10 @@ enum {
 };
 
 static const char *const workloads[] = {
-	"a3b3m3d3b1", "a1m2b3d1Sb1e2", "a3Rb3Rm3d3",  "a1b1Ra1",
-	"a3b1Ca3m3",  "a3m1Ob3d3O",    "a3b3Ra1d1K",  "m3Ra3KOb1RK",
-	"a3b1Xd1m2X", "a3Rb1XC",       "a1b3RKXa1KX",
+	"a3b3m3d3b1",	 "a1m2b3d1Sb1e2", "a3Rb3Rm3d3",	 "a1b1Ra1",
+	"a3b1Ca3m3",	 "a3m1Ob3d3O",	  "a3b3Ra1d1K",	 "m3Ra3KOb1RK",
+	"a3b1Xd1m2X",	 "a3Rb1XC",	  "a1b3RKXa1KX", "a3Rb1Ba1",
+	"a3b3Ra1d1KBa1",
 };
 
 struct faulty {

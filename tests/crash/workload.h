@@ -12,6 +12,8 @@
  *	g  put b, more than one	S  sync
  *				K  compact all
  *				X  kill and open
+ *				B  backup into a fresh folder;
+ *				   every second step copies
  *
  * "a3d1R" puts a, deletes it without waiting for the disk, and rolls.
  */

@@ -27,7 +27,7 @@ static void wake(void *ctx)
 		rig_die("eventfd");
 }
 
-static void open_engine(struct engine_rig *rig)
+void rig_start(struct engine_rig *rig)
 {
 	struct engine_host host = { .wake = wake, .ctx = rig };
 	struct engine_local_error error;
@@ -48,13 +48,13 @@ void rig_open(struct engine_rig *rig)
 		rig_die("mkdtemp");
 	rig->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	hook_io_init(&rig->hook);
-	open_engine(rig);
+	rig_start(rig);
 }
 
 void rig_reopen(struct engine_rig *rig)
 {
 	engine_close(rig->engine);
-	open_engine(rig);
+	rig_start(rig);
 }
 
 static int remove_one(const char *path, const struct stat *st, int flag,
@@ -70,7 +70,32 @@ void rig_close(struct engine_rig *rig)
 {
 	engine_close(rig->engine);
 	close(rig->wake_fd);
+	hook_io_deinit(&rig->hook);
 	nftw(rig->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static void copy_text(char *to, size_t size, const struct engine_bytes *from)
+{
+	size_t len = from->len < size ? from->len : size - 1;
+
+	if (len > 0)
+		memcpy(to, from->data, len);
+	to[len] = 0;
+}
+
+static void copy_items(struct rig_request *request)
+{
+	const struct engine_request *from = &request->request;
+	size_t i;
+
+	for (i = 0; i < from->n_items && i < 8; i++) {
+		const struct engine_item *item = &from->items[i];
+		struct rig_item *to = &request->items[i];
+
+		to->result = item->result;
+		copy_text(to->key, sizeof(to->key), &item->key);
+		copy_text(to->value, sizeof(to->value), &item->value);
+	}
 }
 
 static void rig_done(struct engine_request *engine_request)
@@ -79,16 +104,14 @@ static void rig_done(struct engine_request *engine_request)
 
 	request->done = true;
 	request->order = ++n_done;
+	snprintf(request->text, sizeof(request->text), "%s",
+		 engine_request->text ? engine_request->text : "");
 	if (engine_request->result == 0 && engine_request->n_items > 0 &&
 	    engine_request->items) {
 		const struct engine_item *item = &engine_request->items[0];
-		size_t len = item->value.len;
 
-		if (len >= sizeof(request->value))
-			len = sizeof(request->value) - 1;
-		if (len > 0)
-			memcpy(request->value, item->value.data, len);
-		request->value[len] = 0;
+		copy_items(request);
+		copy_text(request->value, sizeof(request->value), &item->value);
 		request->value_len = item->value_len;
 		request->version = item->version;
 		request->expires_at_ms = item->expires_at_ms;
@@ -111,7 +134,7 @@ void rig_turn(struct engine_rig *rig)
 	engine_turn(rig->engine);
 }
 
-void rig_await(struct engine_rig *rig)
+void rig_step(struct engine_rig *rig)
 {
 	struct pollfd poll_fd = { .fd = rig->wake_fd, .events = POLLIN };
 	int ms = engine_next_timeout_ms(rig->engine);
@@ -121,16 +144,21 @@ void rig_await(struct engine_rig *rig)
 	rig_turn(rig);
 }
 
-int rig_wait(struct engine_rig *rig, struct rig_request *request)
+void rig_await(struct engine_rig *rig, const bool *done)
 {
 	time_t end = time(NULL) + 60;
 
 	rig_turn(rig);
-	while (!request->done) {
-		rig_await(rig);
+	while (!*done) {
+		rig_step(rig);
 		if (time(NULL) > end)
 			rig_die("no answer in a minute");
 	}
+}
+
+int rig_wait(struct engine_rig *rig, struct rig_request *request)
+{
+	rig_await(rig, &request->done);
 	return request->request.result;
 }
 

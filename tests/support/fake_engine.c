@@ -11,6 +11,7 @@ enum {
 	N_BUCKETS = 4096,
 	CURSOR_LEN = 8,
 	SCAN_DEFAULT = 256,
+	OWNED_MIN = 16 << 10, /* bytes; such values are given away, most */
 };
 
 struct entry {
@@ -241,6 +242,16 @@ static int do_write(struct fake_engine *self, struct engine_request *request)
 	return result;
 }
 
+/* A value to be taken over, which need not begin where its memory does. */
+static void own_value(struct engine_item *item, size_t skip)
+{
+	uint8_t *copy = must(malloc(skip + item->value.len));
+
+	memcpy(copy + skip, item->value.data, item->value.len);
+	item->value_owner = copy;
+	item->value.data = copy + skip;
+}
+
 static void fill(struct engine_item *item, const struct entry *entry,
 		 bool with_value)
 {
@@ -249,10 +260,12 @@ static void fill(struct engine_item *item, const struct entry *entry,
 	item->value_len = entry->value_len;
 	item->version = entry->version;
 	item->expires_at_ms = entry->expires_at_ms;
-	if (with_value) {
-		item->value.data = entry->value;
-		item->value.len = entry->value_len;
-	}
+	if (!with_value)
+		return;
+	item->value.data = entry->value;
+	item->value.len = entry->value_len;
+	if (entry->value_len >= OWNED_MIN && entry->version % 4 != 0)
+		own_value(item, entry->version % 16);
 }
 
 static int do_get(struct fake_engine *self, struct engine_request *request)
@@ -346,6 +359,18 @@ static int do_stats(struct engine_request *request)
 	return 0;
 }
 
+static int do_task(struct fake_engine *self, struct engine_request *request)
+{
+	struct fake_behaviour *behaviour = &self->behaviour;
+
+	if (request->op == ENGINE_BACKUP)
+		snprintf(behaviour->path, sizeof(behaviour->path), "%s",
+			 request->path);
+	behaviour->n_tasks++;
+	request->text = behaviour->task_text;
+	return behaviour->task_result;
+}
+
 static int perform(struct fake_engine *self, struct engine_request *request)
 {
 	const struct fake_behaviour *behaviour = &self->behaviour;
@@ -361,6 +386,9 @@ static int perform(struct fake_engine *self, struct engine_request *request)
 		return 0;
 	case ENGINE_STATS:
 		return do_stats(request);
+	case ENGINE_COMPACT:
+	case ENGINE_BACKUP:
+		return do_task(self, request);
 	default:
 		break;
 	}
@@ -386,12 +414,16 @@ static void answer(struct fake_engine *self, struct engine_request *request,
 		   int result)
 {
 	struct engine_item *items;
+	size_t n_items;
 
 	self->n_in_flight--;
 	self->n_answered++;
 	request->result = result;
 	items = request->items;
+	n_items = request->n_items;
 	request->done(request);
+	for (size_t i = 0; i < n_items; i++)
+		free(items[i].value_owner);
 	free(items);
 }
 
@@ -411,6 +443,11 @@ static bool is_dependent(const struct engine_request *request)
 	return false;
 }
 
+static bool is_task(const struct engine_request *request)
+{
+	return request->op == ENGINE_COMPACT || request->op == ENGINE_BACKUP;
+}
+
 static void fake_submit(struct engine *engine, struct engine_request *request)
 {
 	struct fake_engine *self = self_of(engine);
@@ -418,6 +455,7 @@ static void fake_submit(struct engine *engine, struct engine_request *request)
 
 	request->items = NULL;
 	request->n_items = 0;
+	request->text = NULL;
 	request->next = NULL;
 	request->internal =
 		(void *)(uintptr_t)(self->turn + 1 + draw(self, delay + 1));
@@ -445,6 +483,8 @@ static struct engine_request *take_due(struct fake_engine *self)
 
 		self->first = at->next;
 		at->next = NULL;
+		if (is_task(at) && self->behaviour.hold_tasks)
+			is_due = false;
 		if (is_write(at)) {
 			is_due = is_due && !blocked;
 			if (!is_due &&
@@ -499,11 +539,21 @@ static void fake_turn(struct engine *engine)
 	answer_all(self, take_due(self));
 }
 
+bool fake_engine_may_move(const struct engine *engine)
+{
+	const struct fake_engine *self = (const struct fake_engine *)engine;
+	const struct engine_request *at = self->first;
+
+	if (self->behaviour.hold)
+		return false;
+	while (at && self->behaviour.hold_tasks && is_task(at))
+		at = at->next;
+	return at;
+}
+
 static int fake_next_timeout_ms(struct engine *engine)
 {
-	const struct fake_engine *self = self_of(engine);
-
-	return self->first && !self->behaviour.hold ? 0 : -1;
+	return fake_engine_may_move(engine) ? 0 : -1;
 }
 
 static bool fake_take_event(struct engine *engine, struct engine_event *event)

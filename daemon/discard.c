@@ -1,0 +1,77 @@
+#include "daemon/discard.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "daemon/limits.h"
+
+/* In the block's own first bytes: no memory is needed to give some back. */
+struct discard_block {
+	struct discard_block *next;
+	size_t len; /* bytes from here that may still have pages */
+};
+
+void discard_buffer(struct discard *discard, struct buffer *buffer)
+{
+	size_t len = buffer->skip + buffer->cap;
+	struct discard_block *block;
+
+	if (len <= LIMITS_DISCARD_ROUND) {
+		buffer_deinit(buffer);
+		return;
+	}
+	block = (struct discard_block *)(void *)(buffer->data - buffer->skip);
+	block->len = len;
+	block->next = discard->first;
+	discard->first = block;
+	discard->len += len;
+	buffer_init(buffer);
+}
+
+static void free_first(struct discard *discard)
+{
+	struct discard_block *block = discard->first;
+
+	discard->first = block->next;
+	discard->len -= block->len;
+	free(block);
+}
+
+/* From its end, so that what is left is a block that begins where it did. */
+static void cut(struct discard *discard, struct discard_block *block)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t end = ((uintptr_t)block + block->len) & ~(page - 1);
+	uintptr_t begin = ((uintptr_t)block + block->len -
+			   LIMITS_DISCARD_ROUND + page - 1) &
+			  ~(page - 1);
+
+	/* Where it fails (locked memory) the end takes longer, no more. */
+	if (begin < end)
+		madvise((uint8_t *)block + (begin - (uintptr_t)block),
+			end - begin, MADV_DONTNEED);
+	block->len -= LIMITS_DISCARD_ROUND;
+	discard->len -= LIMITS_DISCARD_ROUND;
+}
+
+bool discard_step(struct discard *discard)
+{
+	size_t n = 1 + discard->len / LIMITS_DISCARD_SHARE;
+
+	for (; n > 0 && discard->first; n--) {
+		if (discard->first->len > LIMITS_DISCARD_ROUND)
+			cut(discard, discard->first);
+		else
+			free_first(discard);
+	}
+	return discard->first;
+}
+
+void discard_deinit(struct discard *discard)
+{
+	while (discard->first)
+		free_first(discard);
+}

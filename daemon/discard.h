@@ -1,0 +1,36 @@
+/*
+ * discard: large blocks of memory are given back in pieces.
+ *
+ * Freeing a block takes the kernel some 60 us a MiB, 60 ms for the largest
+ * value: too long for the others to wait.  So it waits here, and loses its
+ * pages a few at a time, one piece a round of the loop.
+ */
+#ifndef GETME_DAEMON_DISCARD_H
+#define GETME_DAEMON_DISCARD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "proto/buffer.h"
+
+struct discard_block;
+
+/* All zero is empty. */
+struct discard {
+	struct discard_block *first;
+	size_t len; /* bytes that wait */
+};
+
+/* Takes BUFFER's memory, which is empty then.  Small ones go at once. */
+void discard_buffer(struct discard *discard, struct buffer *buffer);
+
+/*
+ * Some of it, LIMITS_DISCARD_ROUND bytes unless very much waits; says whether
+ * there is more.
+ */
+bool discard_step(struct discard *discard);
+
+/* All at once. */
+void discard_deinit(struct discard *discard);
+
+#endif
