@@ -82,8 +82,9 @@ TESTS = test_backup test_bitrot test_buffer test_bytes test_check \
 
 # tests/crash/: power cuts and injected faults.  A word that does not begin
 # with test_ is no program but shared.
-CRASH = hashset oracle simbytes simfs simfs_states simtree verify workload \
-	test_failed_sync test_faults test_powercut test_repair_cut
+CRASH = fault_run hashset oracle simbytes simfs simfs_states simtree verify \
+	workload test_alloc_faults test_failed_sync test_faults \
+	test_powercut test_repair_cut
 
 # tests/golden/: what makes golden stores; built, and run by hand.
 GOLDEN = make_golden
@@ -103,7 +104,7 @@ E2E = hostile kill_oracle manifest_version notify put_rate records \
 	test_activation.sh test_backup.sh test_bad_input.sh \
 	test_check_repair.sh test_full_disk.sh test_getmectl.sh \
 	test_hostile.sh test_kill.sh test_real_data.sh test_start.sh \
-	test_systemd_units.sh wire
+	test_sync_order.sh test_systemd_units.sh wire
 E2E_ALONE = test_rates.sh
 
 # Tests that are built and run with ThreadSanitizer too.
@@ -321,6 +322,8 @@ $(B)/libgetme-client.a: $(LIBRARY_O) $(B)/libproto.a $(B)/libcommon.a
 # function to inject failures.
 LDFLAGS_test_client_memory = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 LDFLAGS_test_request = $(LDFLAGS_test_client_memory)
+LDFLAGS_test_alloc_faults = $(LDFLAGS_test_client_memory) \
+	-Wl,--wrap=mmap,--wrap=memfd_create
 TEST_OBJECTS = -Wl,--start-group $(LAYERS) -Wl,--end-group
 $(B)/tests/%: $(B)/obj/tests/%.o $(LAYERS)
 	$(call say,LD,$@)
@@ -484,6 +487,25 @@ e2e_programs = $(addprefix tests/e2e/,$(filter test_%.sh,$(1))) \
 check-e2e: all $(E2E_C:%=$(B)/tests/e2e/%)
 	@$(RUN) -s e2e -j $(E2E_JOBS) $(call e2e_programs,$(E2E)) \
 		$(if $(E2E_ALONE),-- $(call e2e_programs,$(E2E_ALONE)))
+
+# Takes safety steps out of the engine, one at a time; `make mutants
+# MUTANTS='NAME...'` some of those in tests/mutants/*.list.
+.PHONY: mutants
+mutants:
+	@mkdir -p $(B)
+	@CC='$(CC)' MAKE='$(MAKE)' tests/mutants/run -j $(JOBS) -b $(B) \
+		$(MUTANTS)
+
+# Goes on for SECONDS, with another seed each round (tests/torture/run); PARTS
+# names some of its parts.
+.PHONY: torture fuzz-programs
+torture: all tests
+	@$(MAKE) SAN=address,undefined FUZZING=1 CC='$(FUZZ_CC)' B=$(B)/fuzz \
+		fuzz-programs
+	@tests/torture/run -t $(or $(SECONDS),600) $(if $(SEED),-s $(SEED)) \
+		-j $(JOBS) -b $(B) $(PARTS)
+
+fuzz-programs: $(addprefix $(B)/tests/fuzz/,$(FUZZ))
 
 coverage: coverage-deps
 	@find $(B)/coverage -name '*.gcda' -delete 2>/dev/null || :
