@@ -38,7 +38,7 @@ GETMECTL = ctl_base64 ctl_batch ctl_command ctl_exit ctl_export \
 	ctl_progress ctl_record ctl_stats ctl_write
 
 # tests/: what several tests share; then programs, one a word.
-SUPPORT = bench_rig client_fixture compaction_rig ctl_run daemon_rig \
+SUPPORT = bench_rig client_fixture compaction_bed ctl_run daemon_rig \
 	engine_rig fake_engine fake_server fake_store hook_io message_equal \
 	msgpack_text pair_handle quota_io segment_maker store_kit store_runs \
 	tempdir writer_model
