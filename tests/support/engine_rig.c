@@ -25,7 +25,7 @@ static void wake(void *ctx)
 		rig_die("eventfd");
 }
 
-static void open_engine(struct engine_rig *rig)
+void rig_start(struct engine_rig *rig)
 {
 	struct engine_host host = { .wake = wake, .ctx = rig };
 	struct engine_local_error error;
@@ -46,13 +46,13 @@ void rig_open(struct engine_rig *rig)
 		rig_die("mkdtemp");
 	rig->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	hook_io_init(&rig->hook);
-	open_engine(rig);
+	rig_start(rig);
 }
 
 void rig_reopen(struct engine_rig *rig)
 {
 	engine_close(rig->engine);
-	open_engine(rig);
+	rig_start(rig);
 }
 
 static int remove_one(const char *path, const struct stat *st, int flag,
@@ -102,6 +102,8 @@ static void rig_done(struct engine_request *engine_request)
 
 	request->done = true;
 	request->order = ++n_done;
+	snprintf(request->text, sizeof(request->text), "%s",
+		 engine_request->text ? engine_request->text : "");
 	if (engine_request->result == 0 && engine_request->n_items > 0 &&
 	    engine_request->items) {
 		const struct engine_item *item = &engine_request->items[0];

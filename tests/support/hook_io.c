@@ -12,8 +12,14 @@ static struct hook_io *hook_of(struct io *io)
 
 static int hook_open(struct io *io, const char *path, int flags)
 {
-	int error = hook_of(io)->open_error;
+	struct hook_io *hook = hook_of(io);
+	int error = hook->open_error;
 
+	if (flags & O_CREAT && strstr(path, "/MANIFEST")) {
+		hook->n_manifests++;
+		while (hook->hold_manifests)
+			sched_yield();
+	}
 	if (error != 0 && flags & O_CREAT)
 		return error;
 	return io_system()->open(io_system(), path, flags);
@@ -117,6 +123,18 @@ static int hook_allocate(struct io *io, int fd, uint64_t off, uint64_t len)
 	return io_system()->allocate(io_system(), fd, off, len);
 }
 
+static int hook_link(struct io *io, const char *from, const char *to)
+{
+	struct hook_io *hook = hook_of(io);
+
+	hook->n_links++;
+	while (hook->hold_links)
+		sched_yield();
+	if (hook->link_error != 0)
+		return hook->link_error;
+	return io_system()->link(io_system(), from, to);
+}
+
 static uint64_t hook_clock_ms(struct io *io)
 {
 	int64_t now = (int64_t)io_system()->clock_ms(io_system());
@@ -136,6 +154,7 @@ void hook_io_init(struct hook_io *hook)
 	hook->io.pwritev = hook_pwritev;
 	hook->io.sync = hook_sync;
 	hook->io.allocate = hook_allocate;
+	hook->io.link = hook_link;
 	hook->io.clock_ms = hook_clock_ms;
 }
 
