@@ -44,7 +44,7 @@ enum log_record_kind {
 	LOG_WRITE,
 	LOG_CLEAR,
 	LOG_ROLL, /* the active segment is ended and sealed, if there is room */
-	LOG_CUT,  /* the same, once the next is there; upkeep's snapshot */
+	LOG_CUT,  /* ended, once the next is there; upkeep's snapshot */
 	LOG_SYNC, /* everything before it becomes durable */
 };
 

@@ -11,13 +11,13 @@
 #include <string.h>
 
 #include "common/compaction_graves.h"
-#include "tests/support/compaction_bed.h"
+#include "tests/support/compaction_rig.h"
 
 static struct graves graves;
 
 static int set_up(void **state)
 {
-	bed_set_up(state);
+	comp_set_up(state);
 	memset(&graves, 0, sizeof(graves));
 	return 0;
 }
@@ -25,28 +25,28 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	graves_deinit(&graves);
-	return bed_tear_down(state);
+	return comp_tear_down(state);
 }
 
 static void add(const char *key, uint64_t sequence)
 {
 	assert_int_equal(
-		graves_add(&graves, bed.secret, key, strlen(key), sequence), 0);
+		graves_add(&graves, rig.secret, key, strlen(key), sequence), 0);
 }
 
 /* A sealed segment of one put, outside of the run. */
 static struct segment *outside(const char *key, uint64_t sequence)
 {
-	struct segment *segment = bed_segment(1000);
+	struct segment *segment = comp_segment(1000);
 
-	bed_put(segment, key, "value", sequence);
-	bed_seal(segment);
+	comp_put(segment, key, "value", sequence);
+	comp_seal(segment);
 	return segment;
 }
 
 static void decide(struct segment *const *segments, size_t n)
 {
-	assert_int_equal(graves_decide(&graves, bed.io, "/", maker_store_id,
+	assert_int_equal(graves_decide(&graves, rig.io, "/", maker_store_id,
 				       segments, n),
 			 0);
 }
@@ -91,13 +91,13 @@ static void test_a_younger_put_outside_keeps_nothing(void **state)
 /* It is the segment's lowest that counts: a copy has old ones behind new. */
 static void test_one_old_entry_makes_a_segment_old(void **state)
 {
-	struct segment *segment = bed_segment(1000);
+	struct segment *segment = comp_segment(1000);
 
 	(void)state;
-	bed_put(segment, "z", "value", 90);
-	bed_put(segment, "a", "value", 3);
+	comp_put(segment, "z", "value", 90);
+	comp_put(segment, "a", "value", 3);
 	segment->first_sequence = 3;
-	bed_seal(segment);
+	comp_seal(segment);
 	add("a", 50);
 	decide(&segment, 1);
 	assert_true(graves_keeps(&graves, 0));
@@ -125,11 +125,11 @@ static void test_44_a_dead_put_outside_counts_too(void **state)
 	struct segment *segments[1];
 
 	(void)state;
-	segments[0] = bed_segment(1000);
-	bed_put(segments[0], "a", "value", 1);
-	bed_put(segments[0], "a", "value", 2);
-	bed_delete(segments[0], "a", 3);
-	bed_seal(segments[0]);
+	segments[0] = comp_segment(1000);
+	comp_put(segments[0], "a", "value", 1);
+	comp_put(segments[0], "a", "value", 2);
+	comp_delete(segments[0], "a", 3);
+	comp_seal(segments[0]);
 	add("a", 5);
 	decide(segments, 1);
 	assert_true(graves_keeps(&graves, 0));
@@ -140,9 +140,9 @@ static void test_a_tombstone_outside_is_no_put(void **state)
 	struct segment *segments[1];
 
 	(void)state;
-	segments[0] = bed_segment(1000);
-	bed_delete(segments[0], "a", 1);
-	bed_seal(segments[0]);
+	segments[0] = comp_segment(1000);
+	comp_delete(segments[0], "a", 1);
+	comp_seal(segments[0]);
 	add("a", 5);
 	decide(segments, 1);
 	assert_false(graves_keeps(&graves, 0));
@@ -164,22 +164,22 @@ static void test_10_a_segment_without_a_hint_may_hold_any_key(void **state)
 	struct segment *segment = outside("a", 1);
 
 	(void)state;
-	assert_int_equal(bed.io->unlink(bed.io, "/0000000001.hint"), 0);
+	assert_int_equal(rig.io->unlink(rig.io, "/0000000001.hint"), 0);
 	expect_doubt(segment);
 }
 
 static void test_10_a_damaged_filter_may_hold_any_key(void **state)
 {
 	struct segment *segment = outside("a", 1);
-	int fd = bed.io->open(bed.io, "/0000000001.hint", O_RDWR);
+	int fd = rig.io->open(rig.io, "/0000000001.hint", O_RDWR);
 	struct io_stat st;
 
 	(void)state;
 	assert_true(fd >= 0);
-	assert_int_equal(bed.io->stat(bed.io, fd, &st), 0);
-	maker_flip(bed.io, fd, st.size - 9, 0x10);
+	assert_int_equal(rig.io->stat(rig.io, fd, &st), 0);
+	maker_flip(rig.io, fd, st.size - 9, 0x10);
 	expect_doubt(segment);
-	bed.io->close(bed.io, fd);
+	rig.io->close(rig.io, fd);
 }
 
 static void test_10_the_hint_of_another_length_may_hold_any_key(void **state)
@@ -197,11 +197,11 @@ static void test_a_hint_that_cannot_be_read_may_hold_any_key(void **state)
 	struct segment *segment = outside("a", 1);
 
 	(void)state;
-	bed_set_fault(1u << SIMFS_PREAD, 1, EIO);
+	comp_set_fault(1u << SIMFS_PREAD, 1, EIO);
 	expect_doubt(segment);
-	bed_set_fault(1u << SIMFS_OPEN, 1, EMFILE);
+	comp_set_fault(1u << SIMFS_OPEN, 1, EMFILE);
 	expect_doubt(segment);
-	bed_set_fault(0, 0, 0);
+	comp_set_fault(0, 0, 0);
 }
 
 /* ---- many ---- */
@@ -212,10 +212,10 @@ static void test_who_keeps_most_is_told(void **state)
 
 	(void)state;
 	segments[0] = outside("a", 1);
-	segments[1] = bed_segment(1000);
-	bed_put(segments[1], "b", "value", 2);
-	bed_put(segments[1], "c", "value", 3);
-	bed_seal(segments[1]);
+	segments[1] = comp_segment(1000);
+	comp_put(segments[1], "b", "value", 2);
+	comp_put(segments[1], "c", "value", 3);
+	comp_seal(segments[1]);
 	segments[2] = outside("d", 4);
 	add("a", 11);
 	add("b", 12);
@@ -238,9 +238,9 @@ static void test_only_segments_that_may_be_older_are_asked(void **state)
 	segments[0] = outside("a", 1);
 	segments[1] = outside("b", 100);
 	add("a", 50);
-	n_opens = simfs_n_calls(bed.fs, SIMFS_OPEN);
+	n_opens = simfs_n_calls(rig.fs, SIMFS_OPEN);
 	decide(segments, 2);
-	assert_int_equal(simfs_n_calls(bed.fs, SIMFS_OPEN), n_opens + 1);
+	assert_int_equal(simfs_n_calls(rig.fs, SIMFS_OPEN), n_opens + 1);
 }
 
 static void test_many_graves_are_each_told_right(void **state)
@@ -250,14 +250,14 @@ static void test_many_graves_are_each_told_right(void **state)
 	unsigned n_false = 0;
 
 	(void)state;
-	segments[0] = bed_segment((uint64_t)N * 64);
+	segments[0] = comp_segment((uint64_t)N * 64);
 	for (unsigned i = 0; i < N; i += 2) {
 		char key[12];
 
 		snprintf(key, sizeof(key), "k%u", i);
-		bed_put(segments[0], key, "v", i + 1);
+		comp_put(segments[0], key, "v", i + 1);
 	}
-	bed_seal(segments[0]);
+	comp_seal(segments[0]);
 	for (unsigned i = 0; i < N; i++) {
 		char key[12];
 
