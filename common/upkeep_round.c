@@ -411,6 +411,11 @@ static void run_urgent(struct upkeep *upkeep)
 	unlock(upkeep);
 }
 
+/*
+ * Not while a segment was filled behind this round's look: once the clear is
+ * done it may be discarded at any time, also while the next round has it in
+ * no list that upkeep_discard knows.
+ */
 static void run_clear(struct upkeep *upkeep)
 {
 	uint64_t floor;
@@ -418,7 +423,7 @@ static void run_clear(struct upkeep *upkeep)
 
 	lock(upkeep);
 	floor = upkeep->clear.floor;
-	if (upkeep->clear.state != REQUEST_PENDING) {
+	if (upkeep->clear.state != REQUEST_PENDING || upkeep->fills.first) {
 		unlock(upkeep);
 		return;
 	}
