@@ -8,57 +8,61 @@ SONAME = libgetme-client.so.0
 # them with the folders.
 
 # common/, the storage engine.
-COMMON = checksum compaction compaction_graves compaction_output \
-	compaction_pick digest engine_arena engine_cold engine_compact \
-	engine_decide engine_local engine_log engine_many engine_read \
-	engine_scan engine_settle engine_stats engine_throttle engine_worker \
-	engine_write entry events folder hint index index_load index_memory \
-	index_scan io lock log lookup manifest path pending read_pool record \
-	recovery recovery_load recovery_tail retire segment segments store \
-	store_compact store_open store_view tail units upkeep upkeep_output \
-	upkeep_round view whole_file
+COMMON = backup backup_folder checksum compaction compaction_graves \
+	compaction_output compaction_pick digest engine_arena engine_backup \
+	engine_cold engine_compact engine_decide engine_local engine_log \
+	engine_many engine_read engine_scan engine_settle engine_stats \
+	engine_throttle engine_worker engine_write entry events folder hint \
+	index index_load index_memory index_scan io lock log lookup manifest \
+	path pending read_pool record recovery recovery_load recovery_tail \
+	retire segment segments store store_backup store_compact store_open \
+	store_view tail units upkeep upkeep_output upkeep_round view \
+	whole_file
 
 # proto/, the wire.
-PROTO = buffer frame message message_check message_decode \
-	message_encode message_encode_reply message_info message_item \
-	message_option message_reply message_request message_writer method
+PROTO = buffer frame message message_check message_decode message_encode \
+	message_encode_reply message_info message_item message_option \
+	message_reply message_request message_writer method
 
 # daemon/, getmed; main.c is added to the program alone.
-DAEMON = config connection daemon discard dispatch dispatch_info dispatch_read \
-	dispatch_write failure intake lane latency listener logging loop \
-	metrics monitor options output paths peers rate request results server \
-	service systemd
+DAEMON = config connection daemon discard dispatch dispatch_info \
+	dispatch_read dispatch_write failure intake lane latency listener \
+	logging loop metrics monitor options output paths peers rate request \
+	results server service systemd
 
 # client/, the library, and getmectl; getmectl.c is added to the program alone.
 LIBRARY = answer ask batch call connect deadline handle many ops \
-	option_struct pipeline result scan session socket_path stats tickets \
-	transport
-GETMECTL = ctl_base64 ctl_batch ctl_command ctl_exit ctl_export \
-	ctl_files ctl_import ctl_json ctl_keys ctl_lines ctl_options \
-	ctl_progress ctl_record ctl_stats ctl_write
+	option_struct pipeline result scan session socket_path stats task \
+	tickets transport
+GETMECTL = ctl_base64 ctl_batch ctl_command ctl_exit ctl_export ctl_files \
+	ctl_import ctl_json ctl_keys ctl_lines ctl_options ctl_progress \
+	ctl_record ctl_stats ctl_store ctl_write
 
 # tests/: what several tests share; then programs, one a word.
 SUPPORT = bench_rig client_fixture ctl_run daemon_rig engine_rig fake_engine \
-	fake_server fake_store hook_io message_equal msgpack_text pair_handle \
-	segment_maker store_kit store_runs tempdir writer_model
-TESTS = test_bitrot test_buffer test_bytes test_checksum test_client_answer \
-	test_client_ask test_client_batch test_client_call test_client_connect \
-	test_client_deadline test_client_fork test_client_handle \
-	test_client_loss test_client_many test_client_memory test_client_ops \
+	fake_server fake_store hook_io message_equal msgpack_text \
+	pair_handle segment_maker store_kit store_runs tempdir writer_model
+TESTS = test_backup test_bitrot test_buffer test_bytes test_checksum \
+	test_client_answer test_client_ask test_client_batch \
+	test_client_call test_client_connect test_client_deadline \
+	test_client_fork test_client_handle test_client_loss \
+	test_client_many test_client_memory test_client_ops \
 	test_client_option_struct test_client_pipeline test_client_result \
 	test_client_scan test_client_session test_client_socket_path \
-	test_client_stats test_client_tickets test_client_transport \
-	test_compaction_pick test_config test_connection test_ctl_base64 \
-	test_ctl_batch test_ctl_command test_ctl_exit test_ctl_export \
-	test_ctl_files test_ctl_import test_ctl_json test_ctl_lines \
-	test_ctl_options test_ctl_progress test_ctl_record test_ctl_stats \
-	test_daemon test_digest test_discard test_dispatch test_engine \
-	test_engine_cold test_entry test_events test_failure test_folder \
-	test_frame test_hint test_index test_intake test_io test_lane \
-	test_latency test_listener test_lock test_log test_logging test_lookup \
-	test_loop test_manifest test_message test_message_check \
-	test_message_reply test_message_request test_method test_metrics \
-	test_monitor test_options test_output test_path test_paths test_peers \
+	test_client_stats test_client_task test_client_tickets \
+	test_client_transport test_compaction_pick test_config \
+	test_connection test_ctl_base64 test_ctl_batch test_ctl_command \
+	test_ctl_exit test_ctl_export test_ctl_files test_ctl_import \
+	test_ctl_json test_ctl_lines test_ctl_options test_ctl_progress \
+	test_ctl_record test_ctl_stats test_ctl_store test_daemon \
+	test_digest test_discard test_dispatch test_engine \
+	test_engine_backup test_engine_cold test_engine_compact test_entry \
+	test_events test_failure test_folder test_frame test_hint test_index \
+	test_intake test_io test_lane test_latency test_listener test_lock \
+	test_log test_logging test_lookup test_loop test_manifest \
+	test_message test_message_check test_message_reply \
+	test_message_request test_method test_metrics test_monitor \
+	test_options test_output test_path test_paths test_peers \
 	test_pending test_rate test_read_pool test_record test_recovery \
 	test_recovery_load test_recovery_tail test_request test_results \
 	test_retire test_segment test_segments test_server test_service \
@@ -67,8 +71,8 @@ TESTS = test_bitrot test_buffer test_bytes test_checksum test_client_answer \
 
 # tests/crash/: power cuts and injected faults.  A word that does not begin
 # with test_ is no program but shared.
-CRASH = hashset oracle simbytes simfs simfs_states simtree verify \
-	workload test_failed_sync test_faults test_powercut
+CRASH = hashset oracle simbytes simfs simfs_states simtree verify workload \
+	test_failed_sync test_faults test_powercut
 
 # tests/fuzz/: libFuzzer targets, with their seeds, if any, in seeds/NAME/.
 FUZZ = fuzz_client fuzz_connection fuzz_entry fuzz_frame fuzz_hint \
@@ -82,20 +86,21 @@ BENCH = bench_cold bench_index bench_large bench_message bench_restart load
 # E2E_ALONE with nothing beside it, since it measures time), the rest helps;
 # a word without .sh is built from C.
 E2E = hostile kill_oracle manifest_version notify put_rate records \
-	test_activation.sh test_bad_input.sh test_full_disk.sh \
-	test_getmectl.sh test_hostile.sh test_kill.sh test_real_data.sh \
-	test_start.sh test_systemd_units.sh wire
+	test_activation.sh test_backup.sh test_bad_input.sh \
+	test_full_disk.sh test_getmectl.sh test_hostile.sh test_kill.sh \
+	test_real_data.sh test_start.sh test_systemd_units.sh wire
 E2E_ALONE = test_rates.sh
 
 # Tests that are built and run with ThreadSanitizer too.
-TSAN_TESTS = test_cold_history test_engine test_engine_cold test_lookup \
-	test_read_pool test_upkeep test_view
+TSAN_TESTS = test_cold_history test_engine test_engine_backup \
+	test_engine_cold test_engine_compact test_lookup test_read_pool \
+	test_upkeep test_view
 
 # man/; and systemd/, whose folders user/, sysusers.d/ and tmpfiles.d/ tell
 # where a file goes.
-MAN = getme-protocol.7 getme.3 getme_batch.3 getme_get.3 getme_open.3 \
-	getme_put.3 getme_scan.3 getme_stats.3 getme_submit.3 getmectl.1 \
-	getmed.8 getmed.conf.5
+MAN = getme-protocol.7 getme.3 getme_batch.3 getme_compact.3 getme_get.3 \
+	getme_open.3 getme_put.3 getme_scan.3 getme_stats.3 getme_submit.3 \
+	getmectl.1 getmed.8 getmed.conf.5
 SYSTEMD = getmed.service getmed.socket getmed@.service getmed@.socket \
 	sysusers.d/getme.conf tmpfiles.d/getme.conf user/getmed.service \
 	user/getmed.socket

@@ -7,6 +7,7 @@
 
 enum {
 	REDRAW_MS = 200,
+	MIB = 1 << 20,
 };
 
 static int64_t now_ms(void)
@@ -25,17 +26,34 @@ void ctl_progress_init(struct ctl_progress *progress, const char *verb)
 	progress->drawn_ms = progress->began_ms;
 }
 
-void ctl_progress_update(struct ctl_progress *progress, uint64_t n_records)
+static bool is_due(struct ctl_progress *progress)
 {
 	int64_t now;
 
 	if (!progress->is_shown)
-		return;
+		return false;
 	now = now_ms();
 	if (now - progress->drawn_ms < REDRAW_MS)
-		return;
+		return false;
 	progress->drawn_ms = now;
-	fprintf(stderr, "\r%" PRIu64 " records %s", n_records, progress->verb);
+	return true;
+}
+
+void ctl_progress_update(struct ctl_progress *progress, uint64_t n_records)
+{
+	if (is_due(progress))
+		fprintf(stderr, "\r%" PRIu64 " records %s", n_records,
+			progress->verb);
+}
+
+void ctl_progress_share(struct ctl_progress *progress, uint64_t done,
+			uint64_t total)
+{
+	double share = total > 0 ? (double)done / (double)total : 0;
+
+	if (is_due(progress))
+		fprintf(stderr, "\r%.0f%% of %.1f MiB %s\033[K", share * 100,
+			(double)total / MIB, progress->verb);
 }
 
 void ctl_progress_clear(struct ctl_progress *progress)

@@ -273,6 +273,54 @@ GETME_PUBLIC int getme_clear(struct getme *handle);
 GETME_PUBLIC int getme_count(struct getme *handle, uint64_t *count);
 GETME_PUBLIC int getme_sync(struct getme *handle);
 
+/*
+ * What may take minutes.  DONE of TOTAL bytes are told about five times a
+ * second while the call waits, from inside it; PROGRESS may not use the
+ * handle.  The numbers come over a second connection that the call opens,
+ * and are left out where it cannot.
+ */
+struct getme_compact_options {
+	size_t size;
+	int64_t timeout_ms; /* 0, -1: none; not the handle's */
+	void (*progress)(void *ctx, uint64_t done, uint64_t total);
+	void *progress_ctx;
+};
+#define GETME_COMPACT_OPTIONS_INIT                                             \
+	{                                                                      \
+		sizeof(struct getme_compact_options), 0, NULL, NULL            \
+	}
+
+struct getme_backup_options {
+	size_t size;
+	int64_t timeout_ms; /* 0, -1: none; not the handle's */
+	void (*progress)(void *ctx, uint64_t done, uint64_t total);
+	void *progress_ctx;
+};
+#define GETME_BACKUP_OPTIONS_INIT                                              \
+	{                                                                      \
+		sizeof(struct getme_backup_options), 0, NULL, NULL             \
+	}
+
+/*
+ * Gives the room of what was deleted, replaced or has expired back to the
+ * disk; returns when all that was dead when it began is gone.
+ * GETME_E_UNKNOWN_OUTCOME: the daemon may go on with it, no harm done.
+ */
+GETME_PUBLIC int getme_compact(struct getme *handle,
+			       const struct getme_compact_options *options);
+
+/*
+ * The daemon makes a copy of one instant of the store in the folder PATH, as
+ * the daemon sees it: an absolute path, missing or an empty folder.  The
+ * copy is a store, is durable when this returns 0, and shares the disk's room
+ * with the store where hard links can.  Otherwise nothing is left of it:
+ * GETME_E_BAD_REQUEST: that folder will not do; getme_last_error says why and
+ * names the daemon's user where that may not write.  GETME_E_BUSY: another
+ * backup is under way.  GETME_E_UNKNOWN_OUTCOME: the daemon may go on.
+ */
+GETME_PUBLIC int getme_backup(struct getme *handle, const char *path,
+			      const struct getme_backup_options *options);
+
 struct getme_scan_options {
 	size_t size;
 	struct getme_bytes prefix; /* only keys that begin so */

@@ -16,6 +16,7 @@
 #include "client/ctl_keys.h"
 #include "client/ctl_options.h"
 #include "client/ctl_stats.h"
+#include "client/ctl_store.h"
 #include "client/ctl_write.h"
 
 #ifndef GETME_VERSION
@@ -67,12 +68,15 @@ static const struct ctl_command commands[] = {
 	{ "stats", "[--openmetrics]", "print the daemon's numbers",
 	  CTL_OPT_OPENMETRICS, 0, 0, ctl_stats },
 	{ "sync", "", "make everything durable", 0, 0, 0, ctl_write_sync },
+	{ "compact", "", "give the room of dead entries back", 0, 0, 0,
+	  ctl_store_compact },
+	{ "backup", "DIR", "copy one instant of the store into a new folder", 0,
+	  1, 1, ctl_store_backup },
 };
 
 /* Their names are taken; they come with a later version. */
-static const char *const reserved[] = { "compact", "backup",	"check",
-					"repair",  "watch",	"shell",
-					"top",	   "completion" };
+static const char *const reserved[] = { "check", "repair", "watch",
+					"shell", "top",	   "completion" };
 
 enum {
 	N_COMMANDS = sizeof(commands) / sizeof(commands[0]),

@@ -19,6 +19,8 @@ enum {
 	HANDLE_TEXT_MAX = 512, /* bytes of an error's line */
 };
 
+struct session_idle;
+
 /* What the daemon told in hello. */
 struct limits {
 	uint64_t value_max;   /* bytes of a value */
@@ -45,7 +47,9 @@ struct getme {
 	uint64_t parsed_pos;
 	size_t need; /* bytes until the frame that is arriving is whole */
 	struct getme_stats_row *stats_rows; /* the last getme_stats' */
-	char lost[HANDLE_TEXT_MAX];	    /* how the last connection ended */
+	/* What the call under way does while it waits; NULL: nothing. */
+	const struct session_idle *idle;
+	char lost[HANDLE_TEXT_MAX]; /* how the last connection ended */
 	char error[HANDLE_TEXT_MAX];
 };
 

@@ -94,6 +94,8 @@ bool result_is_write(enum method_id method)
 	case METHOD_INCR:
 	case METHOD_TOUCH:
 	case METHOD_CLEAR:
+	case METHOD_COMPACT:
+	case METHOD_BACKUP:
 		return true;
 	default:
 		return false;

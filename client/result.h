@@ -8,7 +8,10 @@
 
 #include "proto/method.h"
 
-/* Whether METHOD changes the store, so that it is never sent twice. */
+/*
+ * Whether METHOD changes the store, or writes a backup, so that it is never
+ * sent twice.
+ */
 bool result_is_write(enum method_id method);
 
 /*

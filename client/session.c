@@ -262,6 +262,25 @@ static void give_up(struct getme *handle)
 	transport_take_back(&handle->transport, ticket->out_pos);
 }
 
+/* As session_move; what there is to do while waiting is done. */
+static int wait_on(struct getme *handle, int64_t deadline_ms)
+{
+	const struct session_idle *idle = handle->idle;
+	int64_t next_ms;
+	int r;
+
+	if (!idle)
+		return session_move(handle, deadline_ms);
+	next_ms = deadline_after(idle->every_ms);
+	if (next_ms >= deadline_ms)
+		return session_move(handle, deadline_ms);
+	r = session_move(handle, next_ms);
+	if (r != -EAGAIN)
+		return r;
+	idle->call(idle->ctx);
+	return 0;
+}
+
 void session_exchange(struct getme *handle, struct message_request *request,
 		      size_t n, int64_t deadline_ms, struct ticket *ticket)
 {
@@ -276,7 +295,7 @@ void session_exchange(struct getme *handle, struct message_request *request,
 		return;
 	}
 	while (queue->n_done < queue->n) {
-		r = session_move(handle, deadline_ms);
+		r = wait_on(handle, deadline_ms);
 		if (r != -EAGAIN)
 			continue;
 		give_up(handle);

@@ -16,6 +16,13 @@
 
 #include "client/handle.h"
 
+/* For handle->idle: called every so often while session_exchange waits. */
+struct session_idle {
+	int64_t every_ms;
+	void (*call)(void *ctx); /* may not use the handle */
+	void *ctx;
+};
+
 /*
  * Queues REQUEST (its id is chosen here), which names N keys or operations,
  * behind all others.  Nothing is sent yet.  0, GETME_E_TOO_LARGE (over a

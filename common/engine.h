@@ -65,6 +65,8 @@ enum engine_result {
 	ENGINE_TOO_LARGE = 10,	/* a key, value, batch or reply over a limit */
 	ENGINE_BAD_CURSOR = 11, /* not a cursor that a scan returned */
 	ENGINE_CLOSED = 12,	/* the engine is closing */
+	ENGINE_REFUSED = 13,	/* backup: that folder will not do; see text */
+	ENGINE_BUSY = 14,	/* compact, backup: one is under way already */
 };
 /*
  * Negative results that are ordinary: -ENOSPC (also for EDQUOT and EFBIG:

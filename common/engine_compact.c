@@ -137,23 +137,6 @@ static void begin_run(struct local *local)
 	compact->look_ms = now + LOOK_MS;
 }
 
-static void after_copy(struct local *local)
-{
-	struct engine_compact *compact = &local->compact;
-	int result;
-
-	if (!engine_worker_take(&compact->worker, &result))
-		return;
-	if (result == 0 && local->store->run.work.cancelled)
-		result = COMPACTION_CANCELLED;
-	if (result == 0)
-		result = store_compact_copied(local->store);
-	if (result != 0)
-		end_run(local, result);
-	else
-		compact->phase = COMPACT_MOVING;
-}
-
 static uint64_t now_ns(void)
 {
 	struct timespec now;
@@ -188,6 +171,25 @@ static void move_slice(struct local *local)
 	if (move_some(local) && local_sync_run(local) == 0)
 		compact->phase = COMPACT_SYNCING;
 	local->host.wake(local->host.ctx);
+}
+
+static void after_copy(struct local *local)
+{
+	struct engine_compact *compact = &local->compact;
+	int result;
+
+	if (!engine_worker_take(&compact->worker, &result))
+		return;
+	if (result == 0 && local->store->run.work.cancelled)
+		result = COMPACTION_CANCELLED;
+	if (result == 0)
+		result = store_compact_copied(local->store);
+	if (result != 0) {
+		end_run(local, result);
+		return;
+	}
+	compact->phase = COMPACT_MOVING;
+	move_slice(local);
 }
 
 void local_compact_synced(struct local *local, int result)

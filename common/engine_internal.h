@@ -14,6 +14,7 @@
  *	engine_compact.c	when to compact, and the steps of a run
  *	engine_worker.c	the thread that copies
  *	engine_throttle.c	writes wait where compaction falls behind
+ *	engine_backup.c	a backup, on a thread of its own
  *	engine_stats.c	rows of stats, state, events
  */
 #ifndef GETME_COMMON_ENGINE_INTERNAL_H
@@ -136,6 +137,21 @@ struct engine_compact {
 	bool look_again;	     /* a turn came too early for that */
 };
 
+/*
+ * A backup under way: cut (its record is on its way through the log), then
+ * copied by its thread.  One at a time.
+ */
+struct backup_task {
+	struct local *local;
+	struct engine_request *request;
+	struct backup backup;
+	struct hold hold;
+	pthread_t thread;
+	bool copying;	       /* the thread runs, or is to be joined */
+	_Atomic bool finished; /* the thread is done, with this result */
+	int result;
+};
+
 struct local {
 	struct engine engine; /* first */
 	struct engine_host host;
@@ -154,7 +170,9 @@ struct local {
 	uint64_t next_ticket;
 	uint64_t done_ticket;
 	uint64_t seen_refusals;
-	uint64_t n_clears; /* under way */
+	uint64_t n_clears;	    /* under way */
+	struct backup_task *backup; /* owned; NULL: none */
+	uint64_t n_backups;
 	bool in_turn;
 	bool closing;
 	struct read_pool *pool;
@@ -220,6 +238,12 @@ void local_expire(struct local *local, const struct digest *digest,
 
 /* Writes that had to wait go ahead of what was submitted later. */
 void local_release_held(struct local *local);
+/*
+ * A record without entries; INDEX, of a clear, is taken over.  0 or -ENOMEM,
+ * the request is not ended then.
+ */
+int local_submit_special(struct local *local, struct engine_request *request,
+			 enum log_record_kind kind, struct index *index);
 
 /* Ends what came back from the log, in order. */
 void local_complete(struct local *local, struct log_queue *done);
@@ -289,6 +313,13 @@ void engine_worker_stop(struct engine_worker *worker);
 void engine_worker_ask(struct engine_worker *worker, enum worker_step step);
 /* Whether the step has ended; then its result, once. */
 bool engine_worker_take(struct engine_worker *worker, int *result);
+/* ---- engine_backup.c ---- */
+
+void local_backup(struct local *local, struct engine_request *request);
+/* The log has ended the segments that the backup is made of, or not. */
+void local_backup_cut(struct local *local, int result);
+/* Ends a backup whose thread is done; with CANCEL, also one that is not. */
+void local_end_backup(struct local *local, bool cancel);
 
 /* ---- engine_stats.c ---- */
 

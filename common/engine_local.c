@@ -135,6 +135,8 @@ void local_begin(struct local *local, struct engine_request *request)
 		local_compact(local, request);
 		return;
 	case ENGINE_BACKUP:
+		local_backup(local, request);
+		return;
 	case ENGINE_N_OPS:
 		break;
 	}
@@ -203,6 +205,7 @@ static void local_turn(struct engine *engine)
 	local->in_turn = true;
 	complete_round(local);
 	cold_take(local);
+	local_end_backup(local, false);
 	unpark(local);
 	local_compact_turn(local);
 	local_throttle_turn(local);
@@ -280,6 +283,8 @@ static int local_close(struct engine *engine)
 	complete_round(local);
 	cold_close(local);
 	/* done of the last ones may submit more: that is refused. */
+	local_end_backup(local, true);
+	/* done of the last writes may submit more: that is refused. */
 	do {
 		complete_round(local);
 		refuse_all(&local->parked);
@@ -447,6 +452,10 @@ const char *engine_result_text(int result)
 		return "not a cursor of this run of the daemon";
 	case ENGINE_CLOSED:
 		return "the daemon is stopping";
+	case ENGINE_REFUSED:
+		return "the folder cannot be used";
+	case ENGINE_BUSY:
+		return "one is under way already: try again when it has ended";
 	case -ENOSPC:
 		return "the disk is full: free some room; deletes still work";
 	default:

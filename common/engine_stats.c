@@ -207,6 +207,17 @@ static void engine_rows(struct rows *rows, const struct local *local)
 	      local->pending.n_nodes);
 }
 
+static void backup_rows(struct rows *rows, const struct local *local)
+{
+	const struct backup_task *task = local->backup;
+
+	counter(rows, "backups", "Backups made", local->n_backups);
+	gauge(rows, "backup_done_bytes", "Of the backup under way, bytes done",
+	      task ? task->backup.done_bytes : 0);
+	gauge(rows, "backup_total_bytes", "Of the backup under way, all bytes",
+	      task ? task->backup.total_bytes : 0);
+}
+
 void local_stats(struct local *local, struct engine_request *request)
 {
 	struct rows rows = { .next = local->stats };
@@ -219,6 +230,7 @@ void local_stats(struct local *local, struct engine_request *request)
 	store_rows(&rows, &stats);
 	compaction_rows(&rows, &stats);
 	engine_rows(&rows, local);
+	backup_rows(&rows, local);
 	request->stats = local->stats;
 	request->n_stats = rows.n;
 	local_finish(request, 0);

@@ -89,9 +89,8 @@ static void answer_write(struct local *local, struct engine_request *request,
 	local_finish(request, result);
 }
 
-/* A record without entries. */
-static void submit_special(struct local *local, struct engine_request *request,
-			   enum log_record_kind kind, struct index *index)
+int local_submit_special(struct local *local, struct engine_request *request,
+			 enum log_record_kind kind, struct index *index)
 {
 	struct write *write = calloc(1, sizeof(*write));
 
@@ -100,8 +99,7 @@ static void submit_special(struct local *local, struct engine_request *request,
 	if (!write || !write->record) {
 		index_free(index);
 		write_free(write);
-		local_finish(request, -ENOMEM);
-		return;
+		return -ENOMEM;
 	}
 	write->request = request;
 	write->index = index;
@@ -110,6 +108,15 @@ static void submit_special(struct local *local, struct engine_request *request,
 	if (kind == LOG_CLEAR)
 		local->n_clears++;
 	enqueue(local, write);
+	return 0;
+}
+
+static void submit_sync(struct local *local, struct engine_request *request)
+{
+	int result = local_submit_special(local, request, LOG_SYNC, NULL);
+
+	if (result < 0)
+		local_finish(request, result);
 }
 
 /*
@@ -166,7 +173,7 @@ void local_settled(struct local *local, struct engine_request *request,
 	if (decision != DECIDE_ANSWER)
 		return;
 	if (draft.result == 0 && wants_sync(local, request))
-		submit_special(local, request, LOG_SYNC, NULL);
+		submit_sync(local, request);
 	else
 		answer_write(local, request, draft.result);
 }
@@ -200,7 +207,9 @@ void local_clear(struct local *local, struct engine_request *request)
 		local_finish(request, result);
 		return;
 	}
-	submit_special(local, request, LOG_CLEAR, index);
+	result = local_submit_special(local, request, LOG_CLEAR, index);
+	if (result < 0)
+		local_finish(request, result);
 }
 
 int local_sync_run(struct local *local)
@@ -222,11 +231,15 @@ int local_sync_run(struct local *local)
 /* What is in the active segment is to be looked through too. */
 void local_compact(struct local *local, struct engine_request *request)
 {
+	int result;
+
 	if (local->store->log.read_only) {
 		local_finish(request, ENGINE_READ_ONLY);
 		return;
 	}
-	submit_special(local, request, LOG_ROLL, NULL);
+	result = local_submit_special(local, request, LOG_ROLL, NULL);
+	if (result < 0)
+		local_finish(request, result);
 }
 
 void local_sync(struct local *local, struct engine_request *request)
@@ -235,7 +248,7 @@ void local_sync(struct local *local, struct engine_request *request)
 		local_finish(request, ENGINE_READ_ONLY);
 		return;
 	}
-	submit_special(local, request, LOG_SYNC, NULL);
+	submit_sync(local, request);
 }
 
 void local_expire(struct local *local, const struct digest *digest,
@@ -322,6 +335,8 @@ static void end_special(struct local *local, struct write *write, int result)
 		local_compact_synced(local, result);
 	else if (write->request->op == ENGINE_COMPACT && result == 0)
 		local_compact_rolled(local, write->request);
+	else if (write->record->log.kind == LOG_CUT)
+		local_backup_cut(local, result);
 	else if (write->request->op == ENGINE_WRITE)
 		answer_write(local, write->request, result);
 	else

@@ -96,26 +96,35 @@ static int sync_name(struct io *io, const char *parent)
 	return result == -EACCES || result == -EPERM ? 0 : result;
 }
 
-int folder_make(struct io *io, const char *dir, unsigned int *made)
+int folder_make_last(struct io *io, const char *dir, bool *made)
 {
 	char parent[PATH_LEN_MAX];
 	bool has_parent = parent_of(dir, parent);
 	int result = io->mkdir(io, dir);
 
-	*made = 0;
-	if (result == -EEXIST)
-		return has_parent ? sync_name(io, parent) : 0;
-	if (!has_parent)
+	*made = result == 0;
+	if (result < 0 && result != -EEXIST)
 		return result;
-	if (result == -ENOENT) {
-		result = folder_make(io, parent, made);
-		if (result == 0)
-			result = io->mkdir(io, dir);
-	}
+	if (!has_parent)
+		return 0;
+	return *made ? io->sync_dir(io, parent) : sync_name(io, parent);
+}
+
+int folder_make(struct io *io, const char *dir, unsigned int *made)
+{
+	char parent[PATH_LEN_MAX];
+	bool is_new;
+	int result = folder_make_last(io, dir, &is_new);
+
+	*made = is_new;
+	if (result != -ENOENT || is_new || !parent_of(dir, parent))
+		return result;
+	result = folder_make(io, parent, made);
 	if (result < 0)
 		return result;
-	(*made)++;
-	return io->sync_dir(io, parent);
+	result = folder_make_last(io, dir, &is_new);
+	*made += is_new;
+	return result;
 }
 
 void folder_unmake(struct io *io, const char *dir, unsigned int made)

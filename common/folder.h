@@ -28,6 +28,12 @@ struct folder_view {
 int folder_look(struct io *io, const char *dir, struct folder_view *view);
 
 /*
+ * Makes DIR, whose parent is there, mode 0700, and syncs its name, which may
+ * be there already.  MADE gets whether it was not, also on failure.
+ */
+int folder_make_last(struct io *io, const char *dir, bool *made);
+
+/*
  * Makes DIR with its parents, mode 0700, and syncs their names.  MADE gets
  * how many levels did not exist (so that a failed start can undo them).
  */

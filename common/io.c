@@ -154,6 +154,12 @@ static int sys_rename(struct io *io, const char *from, const char *to)
 	return rename(from, to) == 0 ? 0 : -errno;
 }
 
+static int sys_link(struct io *io, const char *from, const char *to)
+{
+	(void)io;
+	return link(from, to) == 0 ? 0 : -errno;
+}
+
 static int sys_unlink(struct io *io, const char *path)
 {
 	(void)io;
@@ -249,6 +255,7 @@ struct io *io_system(void)
 		.stat = sys_stat,
 		.data_end = sys_data_end,
 		.rename = sys_rename,
+		.link = sys_link,
 		.unlink = sys_unlink,
 		.mkdir = sys_mkdir,
 		.rmdir = sys_rmdir,

@@ -13,9 +13,10 @@
  * What is durable (the model that the crash tests enforce)
  *  1. Bytes written with pwritev are durable after sync of that descriptor
  *     returned 0; without it any part of them may be lost, in any order.
- *  2. A name made, changed or removed by open(O_CREAT), rename or unlink is
- *     durable after sync_dir of its folder returned 0; syncing the file is
- *     not enough.  rename is atomic: the name means the old file or the new.
+ *  2. A name made, changed or removed by open(O_CREAT), link, rename or
+ *     unlink is durable after sync_dir of its folder returned 0; syncing the
+ *     file is not enough.  rename is atomic: the name means the old file or
+ *     the new.
  *  3. After a failed sync the pages are gone: a later sync that returns 0
  *     says nothing about them.
  *  4. allocate makes room and reads as zeros; it makes nothing durable.
@@ -64,6 +65,11 @@ struct io {
 	 */
 	int (*data_end)(struct io *io, int fd, uint64_t *end);
 	int (*rename)(struct io *io, const char *from, const char *to);
+	/*
+	 * A second name for a file.  -EEXIST: TO is there; -EXDEV, -EPERM,
+	 * -EOPNOTSUPP, -EMLINK, -ENOSYS: not here, copy it.
+	 */
+	int (*link)(struct io *io, const char *from, const char *to);
 	int (*unlink)(struct io *io, const char *path);
 	int (*mkdir)(struct io *io, const char *path);
 	int (*rmdir)(struct io *io, const char *path);

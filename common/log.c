@@ -338,6 +338,21 @@ static int roll(struct log *log)
 	return result == UPKEEP_UNKNOWN ? -EIO : result;
 }
 
+/*
+ * What was written so far ends in a segment of its own.  The next one first:
+ * on a full disk the active one's end is all that tombstones have.
+ */
+static int do_cut(struct log *log)
+{
+	int result = 0;
+
+	if (log->active && log->active->first_sequence != 0)
+		result = take_segment(log, 0, false);
+	if (result == 0)
+		upkeep_begin_snapshot(log->upkeep);
+	return result;
+}
+
 /* The rare records that are not written to a segment. */
 static void special_record(struct log *log, struct log_record *record)
 {
@@ -349,6 +364,9 @@ static void special_record(struct log *log, struct log_record *record)
 		break;
 	case LOG_ROLL:
 		result = roll(log);
+		break;
+	case LOG_CUT:
+		result = do_cut(log);
 		break;
 	default:
 		result = log_sync(log);

@@ -44,6 +44,7 @@ enum log_record_kind {
 	LOG_WRITE,
 	LOG_CLEAR,
 	LOG_ROLL, /* ends the active segment; it is sealed then */
+	LOG_CUT,  /* the same, once the next is there; upkeep's snapshot */
 	LOG_SYNC, /* everything before it becomes durable */
 };
 

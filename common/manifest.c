@@ -48,6 +48,24 @@ int manifest_copy(struct manifest *to, const struct manifest *from)
 	return 0;
 }
 
+int manifest_copy_sealed(struct manifest *to, const struct manifest *from)
+{
+	struct manifest copy;
+	uint32_t n = 0;
+	uint32_t i;
+	int result = manifest_copy(&copy, from);
+
+	if (result < 0)
+		return result;
+	for (i = 0; i < from->n_segments; i++) {
+		if (from->segments[i].state == MANIFEST_SEALED)
+			copy.segments[n++] = from->segments[i];
+	}
+	copy.n_segments = n;
+	*to = copy;
+	return 0;
+}
+
 /* Where ID is, or would be. */
 static uint32_t position(const struct manifest *manifest, uint32_t id)
 {

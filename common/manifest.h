@@ -81,6 +81,9 @@ void manifest_deinit(struct manifest *manifest);
 /* Deep copy.  0 or -ENOMEM. */
 int manifest_copy(struct manifest *to, const struct manifest *from);
 
+/* The same with the sealed rows alone: a store without a tail. */
+int manifest_copy_sealed(struct manifest *to, const struct manifest *from);
+
 /* The row of ID, or NULL. */
 struct manifest_segment *manifest_find(const struct manifest *manifest,
 				       uint32_t id);

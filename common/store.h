@@ -50,6 +50,7 @@ enum store_result {
 	STORE_UNKNOWN = 3,   /* the write's outcome is not known */
 	STORE_READ_ONLY = 4, /* a sync failed: no writes until reopened */
 	STORE_END = 5,	     /* a scan is over */
+	STORE_REFUSED = 6,   /* a backup's folder will not do */
 };
 
 enum store_durability {
@@ -152,6 +153,14 @@ int store_sync(struct store *store);
 
 /* Ends the active segment, so that the next write goes to a new one. */
 int store_roll(struct store *store);
+
+/*
+ * Makes DIR, an absolute path that is missing or an empty folder, a store
+ * with what is there now (common/backup.h).  0: it is durable; STORE_REFUSED,
+ * STORE_READ_ONLY, -errno: DIR is as it was.  ERROR may tell more.
+ */
+int store_backup(struct store *store, const char *dir,
+		 struct store_error *error);
 
 /*
  * Gives back the room of everything that was dead before, on the calling

@@ -11,6 +11,7 @@
 #ifndef GETME_COMMON_STORE_INTERNAL_H
 #define GETME_COMMON_STORE_INTERNAL_H
 
+#include "common/backup.h"
 #include "common/compaction.h"
 #include "common/compaction_pick.h"
 #include "common/digest.h"
@@ -117,6 +118,14 @@ void store_sweep(struct store *store);
  * room to retire the one that it will take the place of.
  */
 int store_new_index(struct store *store, struct index **index);
+
+/*
+ * What the log has cut off (LOG_CUT), into the folder of BACKUP; to be called
+ * once after each cut that went well, unless the store closes.  Any thread;
+ * the index's holds what may be replaced since before the cut.  0, BACKUP_
+ * results, -errno, with backup->text.
+ */
+int store_run_backup(struct store *store, struct backup *backup);
 
 /* A read met a damaged entry: counts it, reports each place once. */
 void store_note_corrupt(struct store *store, const struct index_place *place);

@@ -189,6 +189,7 @@ int upkeep_free(struct upkeep *upkeep, enum upkeep_end end)
 	while ((segment = list_pop(&upkeep->discards)) != NULL)
 		segment_free(upkeep->io, segment);
 	manifest_deinit(&upkeep->manifest);
+	manifest_deinit(&upkeep->snapshot.manifest);
 	pthread_cond_destroy(&upkeep->work);
 	pthread_cond_destroy(&upkeep->done);
 	pthread_mutex_destroy(&upkeep->lock);
@@ -266,6 +267,31 @@ int upkeep_flush(struct upkeep *upkeep)
 		pthread_cond_wait(&upkeep->done, &upkeep->lock);
 	result = upkeep->flush.result;
 	upkeep->flush.state = REQUEST_NONE;
+	unlock(upkeep);
+	return result;
+}
+
+void upkeep_begin_snapshot(struct upkeep *upkeep)
+{
+	lock(upkeep);
+	/* Of one that nobody has asked for. */
+	manifest_deinit(&upkeep->snapshot.manifest);
+	upkeep->snapshot.state = REQUEST_PENDING;
+	upkeep_go(upkeep);
+	unlock(upkeep);
+}
+
+int upkeep_end_snapshot(struct upkeep *upkeep, struct manifest *snapshot)
+{
+	int result;
+
+	lock(upkeep);
+	while (upkeep->snapshot.state == REQUEST_PENDING)
+		pthread_cond_wait(&upkeep->done, &upkeep->lock);
+	result = upkeep->snapshot.result;
+	if (result == 0)
+		*snapshot = upkeep->snapshot.manifest;
+	memset(&upkeep->snapshot, 0, sizeof(upkeep->snapshot));
 	unlock(upkeep);
 	return result;
 }

@@ -108,6 +108,21 @@ int upkeep_fill(struct upkeep *upkeep, struct segment *segment);
 int upkeep_flush(struct upkeep *upkeep);
 
 /*
+ * Asks for one instant of the store: a copy of a durable manifest, its sealed
+ * rows alone.  For the log, which has just ended a segment and has written
+ * nothing behind it: from here on no run of compaction is installed, and no
+ * clear, before the copy is taken.  What is written behind makes entries
+ * dead, and is not in the copy itself.  Does not wait; one at a time.
+ */
+void upkeep_begin_snapshot(struct upkeep *upkeep);
+
+/*
+ * Waits for it; any thread.  0, SNAPSHOT is the caller's, to be released with
+ * manifest_deinit; -errno, UPKEEP_UNKNOWN: there is none.
+ */
+int upkeep_end_snapshot(struct upkeep *upkeep, struct manifest *snapshot);
+
+/*
  * A manifest in which nothing below FLOOR exists and every segment but the
  * spare is replaced, and marked so; waits.  0, -errno (surely not), UPKEEP_UNKNOWN.  The
  * segments' files stay until upkeep_discard.

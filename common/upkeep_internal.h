@@ -50,6 +50,12 @@ struct flush_request {
 	int result;
 };
 
+struct snapshot_request {
+	enum request_state state;
+	int result;
+	struct manifest manifest;
+};
+
 struct list {
 	struct segment *first;
 	struct segment **last;
@@ -94,6 +100,7 @@ struct upkeep {
 	struct clear_request clear;
 	struct install_request install;
 	struct flush_request flush;
+	struct snapshot_request snapshot;
 	struct list fills;
 	struct list noted; /* filled, but no durable manifest says so yet */
 	struct list hints;

@@ -189,6 +189,9 @@ void upkeep_run_install(struct upkeep *upkeep)
 
 	lock(upkeep);
 	install = upkeep->install;
+	/* What a snapshot is to show comes first. */
+	if (upkeep->snapshot.state == REQUEST_PENDING)
+		install.state = REQUEST_NONE;
 	unlock(upkeep);
 	if (install.state != REQUEST_PENDING)
 		return;

@@ -368,9 +368,24 @@ bool upkeep_is_due(const struct upkeep *upkeep)
 	       upkeep->take.state == REQUEST_PENDING ||
 	       upkeep->clear.state == REQUEST_PENDING ||
 	       upkeep->install.state == REQUEST_PENDING ||
-	       upkeep->flush.state == REQUEST_PENDING || upkeep->retry ||
+	       upkeep->flush.state == REQUEST_PENDING ||
+	       upkeep->snapshot.state == REQUEST_PENDING || upkeep->retry ||
 	       (upkeep->want_spare && !upkeep->spare && !upkeep->stop &&
 		(upkeep->spare_error == 0 || upkeep->retry));
+}
+
+/* RESULT is that of writing the manifest, which is durable then. */
+static void run_snapshot(struct upkeep *upkeep, int result)
+{
+	struct snapshot_request *snapshot = &upkeep->snapshot;
+
+	if (result == 0)
+		result = manifest_copy_sealed(&snapshot->manifest,
+					      &upkeep->manifest);
+	lock(upkeep);
+	snapshot->result = result;
+	snapshot->state = REQUEST_DONE;
+	unlock(upkeep);
 }
 
 /* The urgent part: manifest, spare, whoever waits. */
@@ -380,12 +395,14 @@ static void run_urgent(struct upkeep *upkeep)
 	struct take_request take;
 	struct list filled;
 	bool want_spare;
+	bool snapshot;
 	bool flush;
 	int result;
 
 	lock(upkeep);
 	upkeep->retry = false;
 	flush = upkeep->flush.state == REQUEST_PENDING;
+	snapshot = upkeep->snapshot.state == REQUEST_PENDING;
 	unlock(upkeep);
 	round_fills(upkeep, &filled);
 	round_take(upkeep, &take);
@@ -396,6 +413,8 @@ static void run_urgent(struct upkeep *upkeep)
 	/* One unlisted segment at a time: there is one place to keep it. */
 	round_spare(upkeep, want_spare && (!take.segment || take.listed));
 	result = upkeep_write_manifest(upkeep);
+	if (snapshot)
+		run_snapshot(upkeep, result);
 	for (segment = filled.first; segment; segment = segment->next)
 		segment_trim(upkeep->io, segment);
 	lock(upkeep);
@@ -411,11 +430,6 @@ static void run_urgent(struct upkeep *upkeep)
 	unlock(upkeep);
 }
 
-/*
- * Not while a segment was filled behind this round's look: once the clear is
- * done it may be discarded at any time, also while the next round has it in
- * no list that upkeep_discard knows.
- */
 static void run_clear(struct upkeep *upkeep)
 {
 	uint64_t floor;
@@ -423,7 +437,13 @@ static void run_clear(struct upkeep *upkeep)
 
 	lock(upkeep);
 	floor = upkeep->clear.floor;
-	if (upkeep->clear.state != REQUEST_PENDING || upkeep->fills.first) {
+	/*
+	 * What was filled during this round is noted first: its owner may
+	 * discard it as soon as it is replaced, and then no list of ours may
+	 * be about to get it.
+	 */
+	if (upkeep->clear.state != REQUEST_PENDING || upkeep->fills.first ||
+	    upkeep->snapshot.state == REQUEST_PENDING) {
 		unlock(upkeep);
 		return;
 	}

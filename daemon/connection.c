@@ -127,6 +127,7 @@ void connection_drain(struct connection *connection, uint64_t deadline_ms)
 		return;
 	if (deadline_ms != 0) {
 		connection->drain_deadline_ms = deadline_ms;
+		lane_stop_tasks(&connection->lane);
 		service_want_sweep(connection->service);
 	}
 	enter(connection, CONNECTION_DRAINING);

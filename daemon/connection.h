@@ -79,7 +79,10 @@ void connection_progress(struct connection *connection);
 /* Asks for connection_progress in this round. */
 void connection_touch(struct connection *connection);
 
-/* No more input: finish and close, by DEADLINE_MS (0: whenever). */
+/*
+ * No more input: finish and close, by DEADLINE_MS (0: whenever), which ends
+ * the waiting for tasks at once.
+ */
 void connection_drain(struct connection *connection, uint64_t deadline_ms);
 
 /* Now, whatever is under way. */

@@ -50,6 +50,10 @@ static const struct dispatch_method methods[METHOD_COUNT_OF] = {
 			  REQUEST_READ, 0 },
 	[METHOD_STATS] = { dispatch_prepare_stats, dispatch_reply_stats,
 			   REQUEST_READ, 0 },
+	[METHOD_COMPACT] = { dispatch_prepare_compact, dispatch_reply_nothing,
+			     REQUEST_TASK, 0 },
+	[METHOD_BACKUP] = { dispatch_prepare_backup, dispatch_reply_nothing,
+			    REQUEST_TASK, 0 },
 };
 
 /* An error that was decoded or made; the reply stays empty without memory. */
@@ -222,12 +226,13 @@ void dispatch_finish(struct request *request)
 	const struct dispatch_method *method =
 		&methods[request->message.method];
 	int result = request->engine.result;
+	const char *text = request->engine.text;
 
 	if (result == 0 || result == method->nil_result)
 		answer(request, method);
 	else
 		dispatch_fail(request, results_code(result), "%s",
-			      results_text(result));
+			      text ? text : results_text(result));
 	count_latency(request);
 }
 

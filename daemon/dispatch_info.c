@@ -83,7 +83,7 @@ int dispatch_reply_hello(struct request *request, struct message_reply *reply)
 	return fill_capabilities(reply);
 }
 
-/* ping, clear and sync */
+/* ping, clear, sync, compact and backup */
 int dispatch_reply_nothing(struct request *request, struct message_reply *reply)
 {
 	(void)request;
@@ -94,6 +94,26 @@ int dispatch_reply_nothing(struct request *request, struct message_reply *reply)
 int dispatch_prepare_stats(struct request *request)
 {
 	request->engine.op = ENGINE_STATS;
+	return 0;
+}
+
+int dispatch_prepare_compact(struct request *request)
+{
+	request->engine.op = ENGINE_COMPACT;
+	return 0;
+}
+
+int dispatch_prepare_backup(struct request *request)
+{
+	const struct message_bytes *path = &request->message.path;
+
+	request->path = malloc(path->len + 1);
+	if (!request->path)
+		return -ENOMEM;
+	memcpy(request->path, path->data, path->len);
+	request->path[path->len] = '\0';
+	request->engine.op = ENGINE_BACKUP;
+	request->engine.path = request->path;
 	return 0;
 }
 

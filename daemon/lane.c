@@ -3,13 +3,17 @@
 #include <assert.h>
 #include <string.h>
 
+#include "common/engine.h"
+#include "daemon/dispatch.h"
+#include "daemon/results.h"
 #include "daemon/service.h"
 
 static bool may_start(const struct lane *lane, const struct request *request)
 {
-	if (request->kind == REQUEST_READ)
+	if (request->kind != REQUEST_WRITE)
 		return lane->n_running[REQUEST_WRITE] == 0;
-	return lane->n_running[REQUEST_READ] == 0 && lane->n_dependent == 0;
+	return lane->n_running[REQUEST_READ] == 0 &&
+	       lane->n_running[REQUEST_TASK] == 0 && lane->n_dependent == 0;
 }
 
 static void start(struct lane *lane, struct request *request)
@@ -47,6 +51,44 @@ void lane_release(struct lane *lane)
 		return;
 	lane->held = NULL;
 	start(lane, request);
+}
+
+/* *AT, which the engine has, makes room for ANSWER. */
+static void replace(struct lane *lane, struct request **at,
+		    struct request *answer)
+{
+	struct request *task = *at;
+
+	lane->n_running[REQUEST_TASK]--;
+	lane->input_len -= task->input_len;
+	lane->replies_len += answer->reply.len;
+	answer->next = task->next;
+	*at = answer;
+	if (lane->tail == task)
+		lane->tail = answer;
+	task->connection = NULL;
+}
+
+void lane_stop_tasks(struct lane *lane)
+{
+	struct request **at;
+
+	for (at = &lane->head; *at; at = &(*at)->next) {
+		const struct request *task = *at;
+		struct request *answer;
+
+		if (task->kind != REQUEST_TASK ||
+		    task->state != REQUEST_RUNNING)
+			continue;
+		answer = request_new(task->service);
+		if (!answer)
+			return;
+		answer->id = task->id;
+		answer->connection = task->connection;
+		dispatch_fail(answer, results_code(ENGINE_CLOSED), "%s",
+			      results_text(ENGINE_CLOSED));
+		replace(lane, at, answer);
+	}
 }
 
 void lane_done(struct lane *lane, struct request *request)

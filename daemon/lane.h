@@ -7,6 +7,7 @@
  *     writes too; a read starts when no write is under way, a write when
  *     neither a read nor a dependent write is (one whose effect depends on
  *     the state: a condition, incr, touch; the engine may apply it late).
+ *     A task (compact, backup) keeps its place as a read does.
  *  2. Replies leave in the order of the requests.
  *  3. At most one request is held, and it is the last: nothing is parsed
  *     behind it.
@@ -36,6 +37,12 @@ struct lane {
  * once if its turn has come.  Nothing may be held.
  */
 void lane_add(struct lane *lane, struct request *request);
+
+/*
+ * The daemon stops, and waits for no task: those that the engine has are
+ * answered with an error now, and what it says of them later is dropped.
+ */
+void lane_stop_tasks(struct lane *lane);
 
 /* Submits what is held if its turn has come. */
 void lane_release(struct lane *lane);

@@ -77,6 +77,8 @@ void request_drop_input(struct request *request)
 	free(request->mutations);
 	request->mutations = NULL;
 	empty(request, &request->frame);
+	free(request->path);
+	request->path = NULL;
 }
 
 void request_free(struct request *request)

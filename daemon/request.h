@@ -31,6 +31,7 @@ enum request_kind {
 	REQUEST_LOCAL, /* answered by the daemon itself, at once */
 	REQUEST_READ,
 	REQUEST_WRITE,
+	REQUEST_TASK, /* takes long; never asked for twice */
 	REQUEST_N_KINDS
 };
 
@@ -60,6 +61,7 @@ struct request {
 	struct engine_mutation mutation;   /* room for one */
 	struct engine_bytes *keys;	   /* owned; more than one */
 	struct engine_mutation *mutations; /* owned; more than one */
+	char *path;			   /* owned; of a backup */
 	struct buffer reply;
 	struct output_value *values; /* owned: of the reply, not in it */
 	size_t n_values;

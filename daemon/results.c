@@ -40,6 +40,10 @@ static const struct row rows[] = {
 	{ ENGINE_BAD_CURSOR, MESSAGE_ERROR_BAD_CURSOR,
 	  "not a cursor that a scan returned" },
 	{ ENGINE_CLOSED, MESSAGE_ERROR_CLOSING, "the daemon is stopping" },
+	{ ENGINE_REFUSED, MESSAGE_ERROR_BAD_PARAMS,
+	  "the folder cannot be used: choose a new or an empty one" },
+	{ ENGINE_BUSY, MESSAGE_ERROR_BUSY,
+	  "one is under way already: try again when it has ended" },
 	{ -ENOSPC, MESSAGE_ERROR_FULL,
 	  "the disk is full: free some space; reads and deletes go on, puts "
 	  "resume by themselves" },

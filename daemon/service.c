@@ -75,7 +75,8 @@ static void sweep(void *ctx)
 		if (at->drain_deadline_ms <= now_ms && at->output.len > 0)
 			connection_close(at);
 		else
-			service_want_sweep(service);
+			/* A task may have had to wait for its turn. */
+			connection_drain(at, at->drain_deadline_ms);
 	}
 }
 

@@ -12,7 +12,7 @@
  * Results by method:
  *   hello     {"protocol": n, "server": str, "limits": {name: n},
  *              "capabilities": [str]}
- *   ping, clear, sync   nil
+ *   ping, clear, sync, compact, backup   nil
  *   get       nil, or [value, version, expires_at or nil]
  *   stat      nil, or [size, version, expires_at or nil]
  *   get_many  an array, one for each key: nil, [value, version, expires_at
@@ -59,6 +59,7 @@ enum {
 	MESSAGE_OPS_MAX = 16384,   /* of a batch */
 	MESSAGE_ITEMS_MAX = 16384, /* of a scan step */
 	MESSAGE_CURSOR_MAX = 32,   /* bytes of a cursor */
+	MESSAGE_PATH_MAX = 4095,   /* bytes of a path; at least 1, none 0 */
 	MESSAGE_ERROR_TEXT_MAX = 256,
 };
 
@@ -146,6 +147,7 @@ struct message_request {
 	size_t n_ops;
 	int64_t by;		     /* i */
 	struct message_bytes cursor; /* c */
+	struct message_bytes path;   /* p */
 	struct message_options options;
 };
 

@@ -15,7 +15,8 @@ enum {
 
 static size_t request_len_hint(const struct message_request *request)
 {
-	size_t len = REQUEST_OVERHEAD + request->key.len + request->value.len;
+	size_t len = REQUEST_OVERHEAD + request->key.len + request->value.len +
+		     request->path.len;
 	size_t i;
 
 	for (i = 0; i < request->n_keys; i++)
@@ -81,6 +82,9 @@ static void encode_param(struct message_writer *writer, char letter,
 		return;
 	case 'c':
 		message_writer_bin(writer, &request->cursor);
+		return;
+	case 'p':
+		message_writer_bin(writer, &request->path);
 		return;
 	default:
 		message_writer_fail(writer, -EINVAL);

@@ -248,7 +248,8 @@ static void (*const encoders[METHOD_COUNT_OF])(struct message_writer *,
 	[METHOD_INCR] = encode_incr,	     [METHOD_TOUCH] = encode_written,
 	[METHOD_CLEAR] = encode_nothing,     [METHOD_COUNT] = encode_count,
 	[METHOD_SCAN] = encode_scan,	     [METHOD_SYNC] = encode_nothing,
-	[METHOD_STATS] = encode_stats,
+	[METHOD_STATS] = encode_stats,	     [METHOD_COMPACT] = encode_nothing,
+	[METHOD_BACKUP] = encode_nothing,
 };
 
 void message_parts_deinit(struct message_parts *parts)

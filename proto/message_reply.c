@@ -140,6 +140,8 @@ static int decode_result(struct message_scope *scope, enum method_id method,
 		[METHOD_SCAN] = message_item_decode_scan,
 		[METHOD_SYNC] = decode_nothing,
 		[METHOD_STATS] = message_info_decode_stats,
+		[METHOD_COMPACT] = decode_nothing,
+		[METHOD_BACKUP] = decode_nothing,
 	};
 
 	return decoders[method](scope, method, object, reply);

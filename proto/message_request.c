@@ -190,6 +190,24 @@ static int decode_cursor(const struct message_scope *scope,
 	return r;
 }
 
+static int decode_path(const struct message_scope *scope,
+		       const msgpack_object *object, struct message_bytes *path)
+{
+	int r;
+
+	r = message_get_bytes(scope, "path", object, path);
+	if (r)
+		return r;
+	if (path->len < 1 || path->len > MESSAGE_PATH_MAX)
+		return message_fail(scope, MESSAGE_ERROR_BAD_PARAMS,
+				    "path of %zu bytes: a path has 1 to %d",
+				    path->len, MESSAGE_PATH_MAX);
+	if (memchr(path->data, 0, path->len))
+		return message_fail(scope, MESSAGE_ERROR_BAD_PARAMS,
+				    "path has a zero byte in it");
+	return 0;
+}
+
 static int decode_param(const struct message_scope *scope, char letter,
 			const msgpack_object *object,
 			struct message_request *request)
@@ -208,6 +226,8 @@ static int decode_param(const struct message_scope *scope, char letter,
 		return message_get_int(scope, "by", object, &request->by);
 	case 'c':
 		return decode_cursor(scope, object, &request->cursor);
+	case 'p':
+		return decode_path(scope, object, &request->path);
 	default:
 		return message_fail(scope, MESSAGE_ERROR_INTERNAL,
 				    "no decoder for parameter '%c'", letter);

@@ -7,7 +7,8 @@
  * are an error: a client learns from hello what a server can do.
  *
  * Parameter letters: k key (bin), v value (bin), K array of keys,
- * O array of batch operations, i signed 64-bit integer, c cursor (bin).
+ * O array of batch operations, i signed 64-bit integer, c cursor (bin),
+ * p absolute path (bin).
  */
 #ifndef GETME_PROTO_METHOD_H
 #define GETME_PROTO_METHOD_H
@@ -34,7 +35,9 @@
 	X(COUNT, "count", "", 0)                                               \
 	X(SCAN, "scan", "c", OPT_PREFIX | OPT_LIMIT | OPT_VALUES)              \
 	X(SYNC, "sync", "", 0)                                                 \
-	X(STATS, "stats", "", 0)
+	X(STATS, "stats", "", 0)                                               \
+	X(COMPACT, "compact", "", 0)                                           \
+	X(BACKUP, "backup", "p", 0)
 
 /* Options of requests: name on the wire, msgpack type. */
 enum method_option {

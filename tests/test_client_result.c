@@ -95,8 +95,8 @@ static void test_every_code_becomes_an_error(void **state)
 static void test_writes_are_told_from_reads(void **state)
 {
 	static const enum method_id writes[] = {
-		METHOD_PUT,  METHOD_DELETE, METHOD_BATCH,
-		METHOD_INCR, METHOD_TOUCH,  METHOD_CLEAR,
+		METHOD_PUT,   METHOD_DELETE, METHOD_BATCH,   METHOD_INCR,
+		METHOD_TOUCH, METHOD_CLEAR,  METHOD_COMPACT, METHOD_BACKUP,
 	};
 	int n = 0;
 	size_t i;

@@ -696,6 +696,111 @@ static void test_draining_finishes_what_was_read(void **state)
 	daemon_rig_close(&rig);
 }
 
+static uint32_t send_backup(struct client *client)
+{
+	struct message_request backup = { .method = METHOD_BACKUP,
+					  .path = text_bytes("/a") };
+
+	return client_send(client, &backup);
+}
+
+static void test_others_go_on_while_a_task_is_under_way(void **state)
+{
+	struct client first, second;
+	struct daemon_rig rig;
+	uint32_t backup;
+
+	(void)state;
+	daemon_rig_init(&rig);
+	rig.behaviour.hold_tasks = true;
+	daemon_rig_open(&rig);
+	client_open(&first, &rig);
+	client_open(&second, &rig);
+	client_send_put(&first, "a", "1");
+	backup = send_backup(&first);
+	client_send_get(&first, "a");
+	client_send_put(&first, "a", "2");
+	assert_int_equal(client_wait_code(&first, 1, METHOD_PUT), 0);
+	client_send_get(&second, "a");
+	assert_true(client_wait_value(&second, 1, "1"));
+	assert_int_equal(
+		client_wait_code(&second,
+				 client_send_plain(&second, METHOD_STATS),
+				 METHOD_STATS),
+		0);
+	assert_false(client_has_frame(&first));
+	/* Its own later requests keep their places. */
+	fake_engine_behaviour(rig.engine)->hold_tasks = false;
+	loop_wake(rig.loop);
+	assert_int_equal(client_wait_code(&first, backup, METHOD_BACKUP), 0);
+	assert_true(client_wait_value(&first, backup + 1, "1"));
+	assert_int_equal(client_wait_code(&first, backup + 2, METHOD_PUT), 0);
+	client_close(&first);
+	client_close(&second);
+	daemon_rig_close(&rig);
+}
+
+/* Its client gets an answer, and the engine's, which is late, is dropped. */
+static void test_a_daemon_that_stops_waits_for_no_task(void **state)
+{
+	struct client client;
+	struct daemon_rig rig;
+	uint32_t backup;
+
+	(void)state;
+	daemon_rig_init(&rig);
+	rig.behaviour.hold_tasks = true;
+	daemon_rig_open(&rig);
+	client_open(&client, &rig);
+	backup = send_backup(&client);
+	client_send_get(&client, "a");
+	daemon_rig_spin(&rig);
+	assert_int_equal(fake_engine_n_in_flight(rig.engine), 1);
+	connection_drain(client.connection, clock_monotonic_ms() + 60000);
+	assert_int_equal(client_wait_code(&client, backup, METHOD_BACKUP),
+			 MESSAGE_ERROR_CLOSING);
+	assert_true(client_wait_value(&client, backup + 1, NULL));
+	assert_true(client_has_frame(&client));
+	client_close(&client);
+	daemon_rig_close(&rig);
+}
+
+/* A reply without room is read again, where that is done; a backup is not. */
+static void test_a_task_is_never_asked_for_twice(void **state)
+{
+	const size_t len = 4 << 20;
+	uint8_t *value = make_value(len, 7);
+	struct client client;
+	struct daemon_rig rig;
+	uint32_t get, backup;
+
+	(void)state;
+	daemon_rig_init(&rig);
+	rig.limits.max_output = 1 << 20;
+	daemon_rig_open(&rig);
+	client_open(&client, &rig);
+	client_wait_code(&client,
+			 client_send_put_bytes(&client, "a", value, len),
+			 METHOD_PUT);
+	/* The value fills the output before the backup is answered. */
+	fake_engine_behaviour(rig.engine)->hold_tasks = true;
+	get = client_send_get(&client, "a");
+	backup = send_backup(&client);
+	daemon_rig_spin(&rig);
+	assert_true(client.connection->output.len > rig.limits.max_output);
+	assert_int_equal(fake_engine_n_in_flight(rig.engine), 1);
+	fake_engine_behaviour(rig.engine)->hold_tasks = false;
+	loop_wake(rig.loop);
+	daemon_rig_spin(&rig);
+	assert_int_equal(fake_engine_behaviour(rig.engine)->n_tasks, 1);
+	assert_int_equal(client_wait_code(&client, get, METHOD_GET), 0);
+	assert_int_equal(client_wait_code(&client, backup, METHOD_BACKUP), 0);
+	assert_int_equal(fake_engine_behaviour(rig.engine)->n_tasks, 1);
+	client_close(&client);
+	daemon_rig_close(&rig);
+	free(value);
+}
+
 static void test_draining_ends_at_its_deadline(void **state)
 {
 	uint8_t *value = make_value(1 << 20, 7);
@@ -823,6 +928,9 @@ int main(void)
 		cmocka_unit_test(test_no_msgpack_is_an_error),
 		cmocka_unit_test(test_a_half_closed_client_gets_its_replies),
 		cmocka_unit_test(test_draining_finishes_what_was_read),
+		cmocka_unit_test(test_others_go_on_while_a_task_is_under_way),
+		cmocka_unit_test(test_a_daemon_that_stops_waits_for_no_task),
+		cmocka_unit_test(test_a_task_is_never_asked_for_twice),
 		cmocka_unit_test(test_draining_ends_at_its_deadline),
 		cmocka_unit_test(test_many_clients_that_die_at_random),
 		cmocka_unit_test(test_small_requests_allocate_no_records),

@@ -68,6 +68,33 @@ static void test_without_a_terminal_only_the_end_is_told(void **state)
 	close(fd);
 }
 
+static void show_share(int fd)
+{
+	struct ctl_progress progress;
+
+	divert(fd);
+	ctl_progress_init(&progress, "backed up");
+	ctl_progress_share(&progress, 1, 2); /* too early */
+	progress.drawn_ms -= LONG_AGO_MS;
+	ctl_progress_share(&progress, 1 << 20, 3 << 20);
+	progress.drawn_ms -= LONG_AGO_MS;
+	ctl_progress_share(&progress, 0, 0);
+	ctl_progress_clear(&progress);
+	restore();
+}
+
+static void test_without_a_terminal_no_share_is_told(void **state)
+{
+	int fd = memfd_create("stderr", MFD_CLOEXEC);
+	char text[16];
+
+	(void)state;
+	assert_true(fd >= 0);
+	show_share(fd);
+	assert_int_equal(pread(fd, text, sizeof(text), 0), 0);
+	close(fd);
+}
+
 /* The two ends of a terminal that changes nothing on the way. */
 static void open_terminal(int *master, int *slave)
 {
@@ -118,9 +145,35 @@ static void test_a_terminal_shows_a_line_now_and_then(void **state)
 	close(master);
 }
 
+static void test_a_terminal_shows_the_share_of_all_bytes(void **state)
+{
+	static const char expected[] = "\r33% of 3.0 MiB backed up\033[K"
+				       "\r0% of 0.0 MiB backed up\033[K"
+				       "\r\033[K";
+	char text[256] = "";
+	size_t len = 0;
+	int master;
+	int slave;
+
+	(void)state;
+	open_terminal(&master, &slave);
+	show_share(slave);
+	while (len < strlen(expected)) {
+		ssize_t n = read(master, text + len, sizeof(text) - 1 - len);
+
+		assert_true(n > 0);
+		len += (size_t)n;
+	}
+	assert_string_equal(text, expected);
+	close(slave);
+	close(master);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_without_a_terminal_no_share_is_told),
+		cmocka_unit_test(test_a_terminal_shows_the_share_of_all_bytes),
 		cmocka_unit_test(test_without_a_terminal_only_the_end_is_told),
 		cmocka_unit_test(test_a_terminal_shows_a_line_now_and_then),
 	};

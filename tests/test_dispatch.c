@@ -426,6 +426,48 @@ static void test_clear_count_and_sync(void **state)
 	done();
 }
 
+static void test_compact_and_backup_are_passed_on(void **state)
+{
+	struct message_request compact = { .method = METHOD_COMPACT };
+	struct message_request backup = { .method = METHOD_BACKUP };
+
+	(void)state;
+	ask(&compact);
+	assert_int_equal(reply.error.code, 0);
+	done();
+	/* Ends where its length says. */
+	backup.path = (struct message_bytes){ "/var/backups/xyz", 12 };
+	ask(&backup);
+	assert_int_equal(reply.error.code, 0);
+	assert_string_equal(behaviour()->path, "/var/backups");
+	done();
+}
+
+static void test_why_a_backup_failed_is_told(void **state)
+{
+	static const struct {
+		int result;
+		unsigned int code;
+	} cases[] = {
+		{ ENGINE_REFUSED, MESSAGE_ERROR_BAD_PARAMS },
+		{ ENGINE_BUSY, MESSAGE_ERROR_BUSY },
+		{ -ENOSPC, MESSAGE_ERROR_FULL },
+		{ -EIO, MESSAGE_ERROR_IO },
+	};
+	struct message_request backup = { .method = METHOD_BACKUP,
+					  .path = text_bytes("/a") };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		behaviour()->task_result = cases[i].result;
+		behaviour()->task_text = "/a: as it is told here";
+		check_error(&backup, cases[i].code, "/a: as it is told here");
+		behaviour()->task_text = NULL;
+		check_error(&backup, cases[i].code,
+			    results_text(cases[i].result));
+	}
+}
+
 static void test_scan_goes_through_all_keys(void **state)
 {
 	struct message_request scan = { .method = METHOD_SCAN };
@@ -676,6 +718,8 @@ int main(void)
 		EACH(test_a_batch_is_all_or_nothing),
 		EACH(test_incr),
 		EACH(test_clear_count_and_sync),
+		EACH(test_compact_and_backup_are_passed_on),
+		EACH(test_why_a_backup_failed_is_told),
 		EACH(test_scan_goes_through_all_keys),
 		EACH(test_stats_has_the_engines_rows_and_the_daemons),
 		EACH(test_keys_and_values_over_the_limits),

@@ -149,6 +149,23 @@ static void test_what_was_there_is_not_unmade(void **state)
 	assert_true(exists("/old/a/file"));
 }
 
+static void test_the_last_folder_alone(void **state)
+{
+	bool made = true;
+	struct simfs *after;
+
+	(void)state;
+	assert_int_equal(folder_make_last(io, "/a/b", &made), -ENOENT);
+	assert_false(made);
+	assert_int_equal(folder_make_last(io, "/a", &made), 0);
+	assert_true(made);
+	after = simfs_crash_durable(fs);
+	assert_int_equal(simfs_io(after)->rmdir(simfs_io(after), "/a"), 0);
+	simfs_free(after);
+	assert_int_equal(folder_make_last(io, "/a", &made), 0);
+	assert_false(made);
+}
+
 static void test_odd_slashes(void **state)
 {
 	unsigned int made;
@@ -436,6 +453,7 @@ int main(void)
 		folder_test(test_an_empty_folder_and_none),
 		folder_test(test_parents_are_made_and_unmade),
 		folder_test(test_what_was_there_is_not_unmade),
+		folder_test(test_the_last_folder_alone),
 		folder_test(test_odd_slashes),
 		cmocka_unit_test(test_relative_to_a_real_working_folder),
 		folder_test(test_each_failure_is_undone),

@@ -259,7 +259,9 @@ static void test_links_are_counted(void **state)
 	int fd = make_file("a", "x");
 
 	(void)state;
-	assert_int_equal(link(in_dir("a"), in_dir("b")), 0);
+	assert_int_equal(io->link(io, in_dir("a"), in_dir("b")), 0);
+	assert_int_equal(io->link(io, in_dir("a"), in_dir("b")), -EEXIST);
+	assert_int_equal(io->link(io, in_dir("none"), in_dir("c")), -ENOENT);
 	assert_int_equal(io->stat(io, fd, &st), 0);
 	assert_int_equal(st.n_links, 2);
 	io->unlink(io, in_dir("a"));

@@ -126,6 +126,11 @@ static void test_what_may_run_together(void **state)
 		{ REQUEST_WRITE, REQUEST_READ, true, false, false },
 		{ REQUEST_WRITE, REQUEST_WRITE, true, false, false },
 		{ REQUEST_WRITE, REQUEST_WRITE, true, true, false },
+		{ REQUEST_TASK, REQUEST_TASK, false, false, true },
+		{ REQUEST_TASK, REQUEST_READ, false, false, true },
+		{ REQUEST_READ, REQUEST_TASK, false, false, true },
+		{ REQUEST_TASK, REQUEST_WRITE, false, false, false },
+		{ REQUEST_WRITE, REQUEST_TASK, false, false, false },
 	};
 
 	(void)state;

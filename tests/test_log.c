@@ -802,6 +802,48 @@ static void test_a_roll_ends_the_segment_and_an_empty_one_stays(void **state)
 	assert_int_not_equal(store_log.active->id, id);
 }
 
+static void test_a_cut_leaves_the_next_segment_behind(void **state)
+{
+	uint32_t id;
+
+	(void)state;
+	assert_int_equal(commit_one(record_new_special(LOG_CUT)), 0);
+	assert_null(store_log.active);
+	assert_int_equal(commit_one(new_put("a", 1)), 0);
+	id = store_log.active->id;
+	assert_int_equal(commit_one(record_new_special(LOG_CUT)), 0);
+	assert_int_not_equal(store_log.active->id, id);
+	assert_int_equal(upkeep_flush(upkeep), 0);
+	assert_int_equal(durable_row(id).state, MANIFEST_SEALED);
+	/* There is nothing to cut off. */
+	id = store_log.active->id;
+	assert_int_equal(commit_one(record_new_special(LOG_CUT)), 0);
+	assert_int_equal(store_log.active->id, id);
+}
+
+/* Where there is no next one the last is not ended: deletes need it. */
+static void test_a_cut_without_room_changes_nothing(void **state)
+{
+	struct simfs_fault fault = { .calls = 1u << SIMFS_ALLOCATE,
+				     .nth = 1,
+				     .from_then = true,
+				     .error = ENOSPC };
+	uint32_t id;
+	int result = 0;
+
+	(void)state;
+	simfs_set_fault(fs, NULL);
+	assert_int_equal(commit_one(new_put("a", 1)), 0);
+	simfs_set_fault(fs, &fault);
+	while (result == 0)
+		result = commit_one(new_put("b", 100));
+	assert_int_equal(result, -ENOSPC);
+	id = store_log.active->id;
+	assert_int_equal(commit_one(record_new_special(LOG_CUT)), -ENOSPC);
+	assert_int_equal(store_log.active->id, id);
+	assert_int_equal(commit_one(new_delete("a")), 0);
+}
+
 #define log_test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -827,6 +869,8 @@ int main(void)
 		log_test(test_a_clear_that_surely_failed_changes_nothing),
 		log_test(test_a_clear_that_may_have_happened_makes_read_only),
 		log_test(test_a_roll_ends_the_segment_and_an_empty_one_stays),
+		log_test(test_a_cut_leaves_the_next_segment_behind),
+		log_test(test_a_cut_without_room_changes_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

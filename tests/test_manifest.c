@@ -134,6 +134,31 @@ static void test_a_copy_is_deep(void **state)
 	manifest_deinit(&manifest);
 }
 
+static void test_a_copy_of_the_sealed_leaves_the_others_out(void **state)
+{
+	struct manifest manifest;
+	struct manifest copy;
+
+	(void)state;
+	make(&manifest, 1);
+	add(&manifest, 10, MANIFEST_OPEN, 0);
+	add(&manifest, 11, MANIFEST_SEALED, 4096);
+	add(&manifest, 12, MANIFEST_REPLACED, 0);
+	assert_int_equal(manifest_copy_sealed(&copy, &manifest), 0);
+	assert_null(manifest_find(&copy, 10));
+	assert_null(manifest_find(&copy, 12));
+	assert_int_equal(manifest_find(&copy, 11)->len, 4096);
+	for (uint32_t i = 0; i < copy.n_segments; i++)
+		assert_int_equal(copy.segments[i].state, MANIFEST_SEALED);
+	assert_int_equal(copy.floor, manifest.floor);
+	assert_int_equal(copy.next_sequence, manifest.next_sequence);
+	assert_int_equal(copy.next_segment, manifest.next_segment);
+	assert_memory_equal(copy.store_id, manifest.store_id,
+			    SEGMENT_STORE_ID_LEN);
+	manifest_deinit(&copy);
+	manifest_deinit(&manifest);
+}
+
 /* ---- decoding ---- */
 
 /* From a block of exactly LEN bytes, so that ASan sees its end. */
@@ -547,6 +572,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows_are_kept_in_order),
 		cmocka_unit_test(test_a_copy_is_deep),
+		cmocka_unit_test(
+			test_a_copy_of_the_sealed_leaves_the_others_out),
 		cmocka_unit_test(test_what_was_encoded_is_decoded),
 		cmocka_unit_test(test_every_truncation_and_flipped_bit_is_bad),
 		cmocka_unit_test(test_rules_hold_under_a_good_crc),

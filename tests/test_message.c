@@ -128,6 +128,8 @@ static const struct message_request requests[] = {
 		       .prefix = BYTES("") } },
 	{ .id = 19, .method = METHOD_SYNC },
 	{ .id = 20, .method = METHOD_STATS },
+	{ .id = 21, .method = METHOD_COMPACT },
+	{ .id = 22, .method = METHOD_BACKUP, .path = BYTES("/var/backups") },
 };
 
 static struct message_item missing_item[] = {
@@ -214,6 +216,8 @@ static const struct reply_case {
 	{ METHOD_PING, { .id = UINT32_MAX } },
 	{ METHOD_CLEAR, { .id = 0 } },
 	{ METHOD_SYNC, { .id = 1 } },
+	{ METHOD_COMPACT, { .id = 1 } },
+	{ METHOD_BACKUP, { .id = 1 } },
 	{ METHOD_GET,
 	  { .id = 1, .missing = true, .items = missing_item, .n_items = 1 } },
 	{ METHOD_GET, { .id = 1, .items = found_item, .n_items = 1 } },

@@ -191,6 +191,12 @@ static void test_wrong_parameters(void **state)
 		  MESSAGE_ERROR_BAD_PARAMS,
 		  "incr: parameter 2 (by) must be a signed 64-bit integer, "
 		  "not one over 2^63 - 1" },
+		{ "[0, 7, 'backup', [nil]]", MESSAGE_ERROR_BAD_PARAMS,
+		  "backup: parameter 1 (path) must be binary, not nil" },
+		{ "[0, 7, 'backup', [``]]", MESSAGE_ERROR_BAD_PARAMS,
+		  "backup: path of 0 bytes: a path has 1 to 4095" },
+		{ "[0, 7, 'compact', [{'limit': 1}]]", MESSAGE_ERROR_BAD_PARAMS,
+		  "compact: unknown option \"limit\"" },
 		{ "[0, 7, 'scan', [nil]]", MESSAGE_ERROR_BAD_PARAMS,
 		  "scan: parameter 1 (cursor) must be binary, not nil" },
 		{ "[0, 7, 'scan', [`012345678901234567890123456789012`]]",

@@ -34,6 +34,8 @@ static const struct {
 	{ ENGINE_TOO_LARGE, MESSAGE_ERROR_TOO_LARGE, "hello tells" },
 	{ ENGINE_BAD_CURSOR, MESSAGE_ERROR_BAD_CURSOR, "not a cursor" },
 	{ ENGINE_CLOSED, MESSAGE_ERROR_CLOSING, "stopping" },
+	{ ENGINE_REFUSED, MESSAGE_ERROR_BAD_PARAMS, "choose a new" },
+	{ ENGINE_BUSY, MESSAGE_ERROR_BUSY, "try again when" },
 	{ -ENOSPC, MESSAGE_ERROR_FULL, "free some space" },
 	{ -ENOMEM, MESSAGE_ERROR_NO_MEMORY, "try again later" },
 	{ -EMFILE, MESSAGE_ERROR_BUSY, "try again later" },
@@ -43,7 +45,7 @@ static const struct {
 
 enum {
 	N_EXPECTED = sizeof(expected) / sizeof(expected[0]),
-	ENGINE_LAST = ENGINE_CLOSED, /* the highest result of an engine */
+	ENGINE_LAST = ENGINE_BUSY, /* the highest result of an engine */
 };
 
 static bool is_expected(int result)

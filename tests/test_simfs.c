@@ -498,6 +498,54 @@ static void test_the_old_folders_sync_brings_the_file_to_the_new(void **state)
 	assert_true(may_be(&tally, "text"));
 }
 
+static void test_a_link_is_a_second_name_for_the_same_bytes(void **state)
+{
+	struct io_stat stat;
+	int fd;
+
+	(void)state;
+	make_durable_file("a", "text");
+	assert_int_equal(io->mkdir(io, "q"), 0);
+	assert_int_equal(io->link(io, "none", "q/b"), -ENOENT);
+	assert_int_equal(io->link(io, "q", "r"), -EPERM);
+	assert_int_equal(io->link(io, "a", "q/b"), 0);
+	assert_int_equal(io->link(io, "a", "q/b"), -EEXIST);
+	fd = write_file("q/b", "TE", 0);
+	assert_int_equal(io->stat(io, fd, &stat), 0);
+	assert_int_equal(stat.n_links, 2);
+	assert_string_equal(content(fs, "a"), "TExt");
+	assert_int_equal(io->unlink(io, "a"), 0);
+	assert_int_equal(io->stat(io, fd, &stat), 0);
+	assert_int_equal(stat.n_links, 1);
+	assert_string_equal(content(fs, "q/b"), "TExt");
+	io->close(io, fd);
+}
+
+static void test_a_link_is_durable_when_its_own_folder_is_synced(void **state)
+{
+	struct tally tally;
+
+	(void)state;
+	make_durable_file("a", "text");
+	assert_int_equal(io->mkdir(io, "q"), 0);
+	assert_int_equal(io->sync_dir(io, "/"), 0);
+	assert_int_equal(io->link(io, "a", "q/b"), 0);
+	tally = tally_states("q/b");
+	assert_int_equal(tally.n_states, 2);
+	assert_true(may_be(&tally, "absent"));
+	assert_int_equal(io->sync_dir(io, "/"), 0);
+	assert_int_equal(tally_states("q/b").n_states, 2);
+	assert_int_equal(io->sync_dir(io, "q"), 0);
+	tally = tally_states("q/b");
+	assert_int_equal(tally.n_states, 1);
+	assert_true(may_be(&tally, "text"));
+	/* Either name may go without the other. */
+	assert_int_equal(io->unlink(io, "a"), 0);
+	tally = tally_states("q/b");
+	assert_int_equal(tally.n, 1);
+	assert_true(may_be(&tally, "text"));
+}
+
 static void fail_once(enum simfs_call call, uint64_t nth, int error)
 {
 	struct simfs_fault fault = { .calls = 1u << call,
@@ -740,6 +788,8 @@ int main(void)
 		TEST(test_an_unlinked_name_may_come_back),
 		TEST(test_a_file_moved_between_folders_is_never_lost),
 		TEST(test_the_old_folders_sync_brings_the_file_to_the_new),
+		TEST(test_a_link_is_a_second_name_for_the_same_bytes),
+		TEST(test_a_link_is_durable_when_its_own_folder_is_synced),
 		TEST(test_after_a_failed_sync_the_next_covers_nothing),
 		TEST(test_a_killed_process_loses_no_byte),
 		TEST(test_a_fault_hits_the_nth_call),

@@ -288,6 +288,68 @@ static void test_flush_tells_what_failed(void **state)
 	assert_true(exists("/0000000001.hint"));
 }
 
+static int take_snapshot(struct manifest *snapshot)
+{
+	upkeep_begin_snapshot(upkeep);
+	return upkeep_end_snapshot(upkeep, snapshot);
+}
+
+/* Whoever asked for the first has given up. */
+static void test_a_snapshot_that_nobody_takes_is_released(void **state)
+{
+	struct segment *segment;
+	struct manifest snapshot;
+
+	(void)state;
+	fill(1);
+	upkeep_begin_snapshot(upkeep);
+	upkeep_settle(upkeep);
+	segment = fill(2);
+	assert_int_equal(take_snapshot(&snapshot), 0);
+	assert_non_null(manifest_find(&snapshot, segment->id));
+	manifest_deinit(&snapshot);
+	upkeep_begin_snapshot(upkeep);
+	upkeep_settle(upkeep);
+}
+
+static void test_a_snapshot_has_all_that_was_filled_before(void **state)
+{
+	struct segment *first = fill(1);
+	struct segment *second = fill(2);
+	struct segment *open = take(100);
+	struct manifest snapshot;
+
+	(void)state;
+	assert_int_equal(take_snapshot(&snapshot), 0);
+	assert_int_equal(snapshot.n_segments, 2);
+	assert_int_equal(manifest_find(&snapshot, first->id)->len, first->len);
+	assert_int_equal(manifest_find(&snapshot, second->id)->last_sequence,
+			 2);
+	assert_null(manifest_find(&snapshot, open->id));
+	/* It is not ahead of the disk. */
+	assert_int_equal(durable_row(second->id).state, MANIFEST_SEALED);
+	manifest_deinit(&snapshot);
+}
+
+static void test_without_a_manifest_there_is_no_snapshot(void **state)
+{
+	struct segment *segment = take(100);
+	struct manifest snapshot;
+
+	(void)state;
+	maker_put(io, segment, "key", "value", 7);
+	upkeep_settle(upkeep);
+	set_fault(1u << SIMFS_RENAME, 1, true, EIO);
+	assert_int_equal(upkeep_fill(upkeep, segment), 0);
+	assert_int_equal(take_snapshot(&snapshot), -EIO);
+	set_fault(1u << SIMFS_SYNC_DIR, 1, true, EIO);
+	assert_int_equal(take_snapshot(&snapshot), UPKEEP_UNKNOWN);
+	simfs_set_fault(fs, NULL);
+	assert_int_equal(take_snapshot(&snapshot), 0);
+	assert_int_equal(snapshot.n_segments, 1);
+	manifest_deinit(&snapshot);
+}
+
 static void test_flush_without_anything_new_writes_nothing(void **state)
 {
 	struct upkeep_stats before;
@@ -590,6 +652,9 @@ int main(void)
 		both(test_a_filled_segment_is_sealed_and_gets_its_hint),
 		both(test_an_empty_filled_segment_is_replaced),
 		both(test_flush_tells_what_failed),
+		both(test_a_snapshot_that_nobody_takes_is_released),
+		both(test_a_snapshot_has_all_that_was_filled_before),
+		both(test_without_a_manifest_there_is_no_snapshot),
 		both(test_flush_without_anything_new_writes_nothing),
 		both(test_a_take_that_fails_leaves_what_can_be_taken_later),
 		both(test_takes_while_no_manifest_can_be_written),

@@ -15,6 +15,7 @@ enum {
 
 void oracle_init(struct oracle *oracle)
 {
+	memset(&oracle->backup, 0, sizeof(oracle->backup));
 	oracle->base.n = 0;
 	oracle->n_ops = 0;
 	oracle->n_durable = 0;
@@ -268,6 +269,33 @@ int oracle_roll(struct oracle *oracle, struct store *store)
 {
 	int result = store_roll(store);
 
+	if (!result)
+		all_durable(oracle);
+	return result;
+}
+
+static bool is_certain(const struct oracle *oracle)
+{
+	for (size_t i = 0; i < oracle->n_ops; i++)
+		if (oracle->ops[i].outcome == ORACLE_UNKNOWN)
+			return false;
+	return true;
+}
+
+int oracle_backup(struct oracle *oracle, struct store *store, const char *dir)
+{
+	struct oracle_backup *backup = &oracle->backup;
+	struct store_error error;
+	int result;
+
+	/* What was not known to be there is not known of the backup. */
+	memset(backup, 0, sizeof(*backup));
+	if (is_certain(oracle)) {
+		snprintf(backup->dir, sizeof(backup->dir), "%s", dir);
+		oracle_newest(oracle, &backup->contents);
+	}
+	result = store_backup(store, dir, &error);
+	backup->done = result == 0;
 	if (!result)
 		all_durable(oracle);
 	return result;
@@ -536,9 +564,12 @@ uint64_t oracle_hash(const struct oracle_contents *contents)
 
 uint64_t oracle_signature(const struct oracle *oracle, enum oracle_crash crash)
 {
+	const struct oracle_backup *backup = &oracle->backup;
 	struct oracle_contents due;
 	uint64_t hash = 0, last = 0;
 
+	if (backup->dir[0])
+		hash = sim_mix(oracle_hash(&backup->contents) + backup->done);
 	for (size_t n = n_due(oracle, crash); n <= oracle->n_ops; n++) {
 		for (unsigned set = 0; set < 1u << n_unknown(oracle, n);
 		     set++) {

@@ -12,7 +12,10 @@
  *  2. What is there is a prefix of the writes.
  *  3. A write that failed is not there; of one whose outcome is unknown the
  *     whole is there or nothing.
- *  4. A delete of a key that is not there is a write like others: once it is
+ *  4. A backup that returned 0 is there after any crash, and holds exactly
+ *     what was written before it; until then it may be there, and holds that
+ *     if it has a manifest.
+ *  5. A delete of a key that is not there is a write like others: once it is
  *     acknowledged, the key stays away.
  */
 #ifndef GETME_TESTS_CRASH_ORACLE_H
@@ -30,6 +33,7 @@ enum {
 	ORACLE_WRITES_MAX = 8,	/* of one batch */
 	ORACLE_OPS_MAX = 24,	/* since the last oracle_settle() */
 	ORACLE_TEXT_LEN = 1024, /* of contents in words */
+	ORACLE_DIR_MAX = 32,	/* of a backup's path */
 };
 
 /* One key that is there.  A value is told by its bytes' hash. */
@@ -79,7 +83,15 @@ struct oracle_op {
 	size_t n_writes;
 };
 
+/* The newest backup: what it holds if it is there, and whether it must be. */
+struct oracle_backup {
+	char dir[ORACLE_DIR_MAX]; /* empty: there is none */
+	struct oracle_contents contents;
+	bool done;
+};
+
 struct oracle {
+	struct oracle_backup backup;
 	struct oracle_contents base;
 	struct oracle_op ops[ORACLE_OPS_MAX];
 	size_t n_ops;
@@ -107,6 +119,8 @@ int oracle_delete(struct oracle *oracle, struct store *store, const char *key,
 int oracle_clear(struct oracle *oracle, struct store *store);
 int oracle_sync(struct oracle *oracle, struct store *store);
 int oracle_roll(struct oracle *oracle, struct store *store);
+/* DIR has its parent, and was not there. */
+int oracle_backup(struct oracle *oracle, struct store *store, const char *dir);
 int oracle_compact(struct oracle *oracle, struct store *store);
 int oracle_close(struct oracle *oracle, struct store *store);
 

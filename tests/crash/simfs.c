@@ -18,9 +18,10 @@ static const char *const call_names[SIMFS_N_CALLS] = {
 	[SIMFS_SYNC] = "sync",	       [SIMFS_WRITEBACK] = "writeback",
 	[SIMFS_ALLOCATE] = "allocate", [SIMFS_PUNCH] = "punch",
 	[SIMFS_STAT] = "stat",	       [SIMFS_RENAME] = "rename",
-	[SIMFS_UNLINK] = "unlink",     [SIMFS_MKDIR] = "mkdir",
-	[SIMFS_RMDIR] = "rmdir",       [SIMFS_SYNC_DIR] = "sync_dir",
-	[SIMFS_LIST] = "list",	       [SIMFS_LOCK] = "lock",
+	[SIMFS_LINK] = "link",	       [SIMFS_UNLINK] = "unlink",
+	[SIMFS_MKDIR] = "mkdir",       [SIMFS_RMDIR] = "rmdir",
+	[SIMFS_SYNC_DIR] = "sync_dir", [SIMFS_LIST] = "list",
+	[SIMFS_LOCK] = "lock",
 };
 
 /* One call under way. */
@@ -444,6 +445,38 @@ static int sim_rename(struct io *io, const char *from, const char *to)
 	return (int)call_end(&call, result, "%s %s", from, to);
 }
 
+static int do_link(struct call *call, const char *from, const char *to)
+{
+	char old_name[NAME_LEN_MAX + 1], new_name[NAME_LEN_MAX + 1];
+	struct simnode *old_dir, *new_dir, *node;
+	int result = walk(call->fs, from, &old_dir, old_name);
+
+	if (!result)
+		result = walk(call->fs, to, &new_dir, new_name);
+	if (result)
+		return result;
+	node = simnames_find(&old_dir->seen_names, old_name);
+	if (!node)
+		return -ENOENT;
+	if (node->is_dir)
+		return -EPERM;
+	if (!new_name[0] || simnames_find(&new_dir->seen_names, new_name))
+		return -EEXIST;
+	simtree_add_link(call->fs, NULL, NULL, new_dir, new_name, node);
+	call->changed = true;
+	return 0;
+}
+
+static int sim_link(struct io *io, const char *from, const char *to)
+{
+	struct call call;
+	int result = call_begin(&call, io, SIMFS_LINK);
+
+	if (!result)
+		result = do_link(&call, from, to);
+	return (int)call_end(&call, result, "%s %s", from, to);
+}
+
 static int do_remove(struct call *call, const char *path, bool is_dir)
 {
 	char name[NAME_LEN_MAX + 1];
@@ -595,6 +628,7 @@ static const struct io sim_table = {
 	.punch = sim_punch,
 	.stat = sim_stat,
 	.rename = sim_rename,
+	.link = sim_link,
 	.unlink = sim_unlink,
 	.mkdir = sim_mkdir,
 	.rmdir = sim_rmdir,

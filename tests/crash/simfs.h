@@ -17,6 +17,8 @@
  *  3. A failed sync leaves the bytes visible and marks them lost: a later
  *     sync does not cover them, unless they are written again.
  *  4. An unlinked file lives on while it is open.
+ *  5. A link is a second name for the same file, with the same bytes, and is
+ *     durable by itself when its folder is synced.
  *
  * Paths are absolute or relative to the root, which is the only folder of a
  * new simulation; "." and ".." are names like others.  Descriptors begin at
@@ -43,6 +45,7 @@ enum simfs_call {
 	SIMFS_PUNCH,
 	SIMFS_STAT,
 	SIMFS_RENAME,
+	SIMFS_LINK,
 	SIMFS_UNLINK,
 	SIMFS_MKDIR,
 	SIMFS_RMDIR,

@@ -69,6 +69,9 @@ static const struct {
 	{ SIMFS_RENAME, EIO, ERROR },
 	{ SIMFS_RENAME, ENOSPC, ERROR },
 	{ SIMFS_RENAME, EIO, APPLIED },
+	{ SIMFS_LINK, EIO, ERROR },
+	{ SIMFS_LINK, EXDEV, ERROR },
+	{ SIMFS_LINK, EIO, APPLIED },
 	{ SIMFS_UNLINK, EIO, ERROR },
 	{ SIMFS_UNLINK, EIO, APPLIED },
 	{ SIMFS_MKDIR, ENOSPC, ERROR },
@@ -87,6 +90,7 @@ enum {
 static const char *const workloads[] = {
 	"a3b3m3d3b1", "a1m2b3d1Sb1e2", "a3Rb3Rm3d3", "a1b1Ra1",
 	"a3b1Ca3m3",  "a3m1Ob3d3O",    "a3b3Ra1d1K", "m3Ra3KOb1RK",
+	"a3Rb1Ba1",   "a3b3Ra1d1KBa1",
 };
 
 struct run {

@@ -34,7 +34,7 @@
 
 enum {
 	N_STEPS_MAX = 3,
-	N_SYMBOLS = 5 * 3 + 4, /* writes with each durability, and others */
+	N_SYMBOLS = 5 * 3 + 5, /* writes with each durability, and others */
 	WORKLOADS_MAX = 1 + N_SYMBOLS + N_SYMBOLS * N_SYMBOLS +
 			N_SYMBOLS * N_SYMBOLS * N_SYMBOLS,
 	FIRST_CUTS_SAMPLED = 1500,
@@ -272,7 +272,7 @@ struct workloads {
 static void add_workloads(struct workloads *list, const char *prefix,
 			  unsigned n_steps)
 {
-	static const char letters[] = "abedmRCKO";
+	static const char letters[] = "abedmRCKOB";
 	struct workload *workload = &list->at[list->n++];
 	char longer[2 * N_STEPS_MAX + 3], step[3] = "";
 
@@ -326,7 +326,7 @@ static void run_tree(struct run *run)
 
 static void draw_workload(uint64_t *random, char text[WORKLOAD_LEN_MAX + 1])
 {
-	static const char letters[] = "abedmfgRCKOS";
+	static const char letters[] = "abedmfgRCKOBS";
 	unsigned n = LONG_STEPS_MIN +
 		     sim_random(random) % (LONG_STEPS_MAX - LONG_STEPS_MIN + 1);
 

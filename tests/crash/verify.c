@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/folder.h"
 #include "tests/crash/simbytes.h"
 
 enum {
@@ -54,16 +55,22 @@ struct simfs *verify_new_fs(void)
 	return fs;
 }
 
-int verify_open(struct simfs *fs, struct store **store,
-		struct store_error *error)
+static int open_dir(struct simfs *fs, const char *dir, struct store **store,
+		    struct store_error *error)
 {
-	struct store_options options = { .dir = VERIFY_DIR,
+	struct store_options options = { .dir = dir,
 					 .io = simfs_io(fs),
 					 .segment_size = STORE_SEGMENT_MIN,
 					 .private_index = true };
 
 	error->text[0] = '\0';
 	return store_open(&options, store, error);
+}
+
+int verify_open(struct simfs *fs, struct store **store,
+		struct store_error *error)
+{
+	return open_dir(fs, VERIFY_DIR, store, error);
 }
 
 void verify_at(struct verify *verify, const char *where)
@@ -156,7 +163,8 @@ static bool is_new_settled(const struct check *check, struct simfs *state,
 }
 
 /* NULL, with the violation told, when it does not open. */
-static struct store *open_on(const struct check *check, struct simfs *state)
+static struct store *open_on(const struct check *check, struct simfs *state,
+			     const char *dir)
 {
 	struct store_error error;
 	struct store *store;
@@ -165,7 +173,7 @@ static struct store *open_on(const struct check *check, struct simfs *state)
 	if (check->verify->trace)
 		fprintf(check->verify->trace, "# open: %s\n", check->what);
 	simfs_set_trace(state, check->verify->trace);
-	result = verify_open(state, &store, &error);
+	result = open_dir(state, dir, &store, &error);
 	if (!result)
 		return store;
 	verify_fail(check->verify, "%s: open returns %d: %s", check->what,
@@ -294,7 +302,7 @@ static void check_picked(const struct check *check, const struct pick *pick)
 	snprintf(what, sizeof(what), "%s; cut again after change %u of %u, %s",
 		 check->what, pick->at_call, pick->n_calls, pick->text);
 	again.what = what;
-	store = open_on(&again, pick->state);
+	store = open_on(&again, pick->state, VERIFY_DIR);
 	if (!store)
 		return;
 	if (read_all(&again, store, &seen))
@@ -316,7 +324,7 @@ static void check_durable(const struct check *check, struct simfs *left,
 	snprintf(what, sizeof(what), "%s; cut again %s, all lost", check->what,
 		 when);
 	again.what = what;
-	store = open_on(&again, left);
+	store = open_on(&again, left, VERIFY_DIR);
 	if (!store)
 		return;
 	if (read_all(&again, store, &seen))
@@ -350,13 +358,56 @@ static void check_next_put(const struct check *check, struct simfs *state,
 	check_durable(&next, left, &due, "after the next put");
 	simfs_free(left);
 	close_on(&next, state, store);
-	store = open_on(&next, state);
+	store = open_on(&next, state, VERIFY_DIR);
 	if (!store)
 		return;
 	if (read_all(&next, store, &seen))
 		check_equal(&next, &seen, &due);
 	check_stats(&next, store);
 	close_on(&next, state, store);
+}
+
+static void read_backup(const struct check *check, struct simfs *state,
+			const struct oracle_backup *backup)
+{
+	struct store *store = open_on(check, state, backup->dir);
+	struct oracle_contents seen;
+
+	if (!store)
+		return;
+	if (read_all(check, store, &seen) &&
+	    check_equal(check, &seen, &backup->contents))
+		check_scan(check, store, &seen);
+	check_stats(check, store);
+	close_on(check, state, store);
+}
+
+/* In a copy: what is checked of the store should not depend on it. */
+static void check_backup(const struct check *check, struct simfs *state)
+{
+	const struct oracle_backup *backup = &check->oracle->backup;
+	char what[4 * STATE_TEXT_LEN];
+	struct check again = *check;
+	struct folder_view view;
+	struct oracle alone;
+	struct simfs *copy;
+	int result;
+
+	if (!backup->dir[0])
+		return;
+	snprintf(what, sizeof(what), "%s; the backup", check->what);
+	oracle_init(&alone);
+	oracle_settle(&alone, &backup->contents);
+	again.oracle = &alone;
+	again.what = what;
+	copy = simfs_clone(state);
+	simfs_kill(copy);
+	result = folder_look(simfs_io(copy), backup->dir, &view);
+	if (result == 0 && view.manifest)
+		read_backup(&again, copy, backup);
+	else if (backup->done)
+		verify_fail(check->verify, "%s is not there: %d", what, result);
+	simfs_free(copy);
 }
 
 void verify_state(struct verify *verify, const struct oracle *oracle,
@@ -370,8 +421,9 @@ void verify_state(struct verify *verify, const struct oracle *oracle,
 	struct store *store;
 
 	verify->n_first++;
+	check_backup(&check, state);
 	simfs_set_hook(state, pick_cut, &pick);
-	store = open_on(&check, state);
+	store = open_on(&check, state, VERIFY_DIR);
 	simfs_set_hook(state, NULL, NULL);
 	check_picked(&check, &pick);
 	simfs_free(pick.state);

@@ -12,6 +12,8 @@
  *  4. One more put, read back; a power cut again loses nothing of it; the
  *     store closes, leaves no descriptor open, opens again, and holds the
  *     same.
+ * Before these the oracle's backup: it has no manifest, unless it must have
+ * one, or it opens and holds what it must.
  */
 #ifndef GETME_TESTS_CRASH_VERIFY_H
 #define GETME_TESTS_CRASH_VERIFY_H

@@ -1,5 +1,7 @@
 #include "tests/crash/workload.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,6 +37,30 @@ static int reopen(struct simfs *fs, struct store **store, struct oracle *oracle)
 	*store = NULL;
 	opened = verify_open(fs, store, &error);
 	return opened ? opened : result;
+}
+
+static int no_link(struct io *io, const char *from, const char *to)
+{
+	(void)io;
+	(void)from;
+	(void)to;
+	return -EXDEV;
+}
+
+static int backup_step(unsigned number, struct simfs *fs, struct store *store,
+		       struct oracle *oracle)
+{
+	struct io *io = simfs_io(fs);
+	struct io before = *io;
+	char dir[ORACLE_DIR_MAX];
+	int result;
+
+	if (number % 2 == 0)
+		io->link = no_link;
+	snprintf(dir, sizeof(dir), VERIFY_PARENT "/backup%u", number);
+	result = oracle_backup(oracle, store, dir);
+	*io = before;
+	return result;
 }
 
 static int write_step(const char *text, unsigned number, struct store *store,
@@ -83,6 +109,8 @@ int workload_step(const char *text, unsigned number, struct simfs *fs,
 		return oracle_roll(oracle, *store);
 	case 'C':
 		return oracle_clear(oracle, *store);
+	case 'B':
+		return backup_step(number, fs, *store, oracle);
 	case 'S':
 		return oracle_sync(oracle, *store);
 	case 'K':

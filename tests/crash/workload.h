@@ -11,6 +11,8 @@
  *	f  put c, half a segment
  *	g  put b, more than one	S  sync
  *				K  compact all
+ *				B  backup into a fresh folder;
+ *				   every second step copies
  *
  * "a3d1R" puts a, deletes it without waiting for the disk, and rolls.
  */

@@ -73,8 +73,7 @@ void daemon_rig_spin(struct daemon_rig *rig)
 	int quiet = 0;
 
 	for (int i = 0; quiet < QUIET_ROUNDS; i++) {
-		bool busy = fake_engine_n_in_flight(rig->engine) > 0 &&
-			    !fake_engine_behaviour(rig->engine)->hold;
+		bool busy = fake_engine_may_move(rig->engine);
 
 		must(loop_once(rig->loop, false) == 0, "the loop failed");
 		must(i < ROUNDS_MAX, "it never rests");

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 static unsigned int n_done;
@@ -24,7 +25,7 @@ static void wake(void *ctx)
 		rig_die("eventfd");
 }
 
-static void open_engine(struct engine_rig *rig)
+void rig_start(struct engine_rig *rig)
 {
 	struct engine_host host = { .wake = wake, .ctx = rig };
 	struct engine_local_error error;
@@ -45,13 +46,13 @@ void rig_open(struct engine_rig *rig)
 		rig_die("mkdtemp");
 	rig->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	hook_io_init(&rig->hook);
-	open_engine(rig);
+	rig_start(rig);
 }
 
 void rig_reopen(struct engine_rig *rig)
 {
 	engine_close(rig->engine);
-	open_engine(rig);
+	rig_start(rig);
 }
 
 static int remove_one(const char *path, const struct stat *st, int flag,
@@ -101,6 +102,8 @@ static void rig_done(struct engine_request *engine_request)
 
 	request->done = true;
 	request->order = ++n_done;
+	snprintf(request->text, sizeof(request->text), "%s",
+		 engine_request->text ? engine_request->text : "");
 	if (engine_request->result == 0 && engine_request->n_items > 0 &&
 	    engine_request->items) {
 		const struct engine_item *item = &engine_request->items[0];
@@ -129,16 +132,25 @@ void rig_turn(struct engine_rig *rig)
 	engine_turn(rig->engine);
 }
 
+void rig_step(struct engine_rig *rig)
+{
+	struct pollfd poll_fd = { .fd = rig->wake_fd, .events = POLLIN };
+	int ms = engine_next_timeout_ms(rig->engine);
+
+	if (poll(&poll_fd, 1, ms < 0 ? 20000 : ms) == 0 && ms < 0)
+		rig_die("nothing happened for 20 s");
+	rig_turn(rig);
+}
+
 void rig_await(struct engine_rig *rig, const bool *done)
 {
+	time_t end = time(NULL) + 60;
+
 	rig_turn(rig);
 	while (!*done) {
-		struct pollfd poll_fd = { .fd = rig->wake_fd,
-					  .events = POLLIN };
-
-		if (poll(&poll_fd, 1, 20000) <= 0)
-			rig_die("no answer in 20 s");
-		rig_turn(rig);
+		rig_step(rig);
+		if (time(NULL) > end)
+			rig_die("no answer in a minute");
 	}
 }
 

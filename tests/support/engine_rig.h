@@ -40,16 +40,21 @@ struct rig_request {
 	uint64_t value_len;
 	uint64_t version;
 	uint64_t expires_at_ms;
+	char text[512]; /* of a failure, a copy; empty: there was none */
 };
 
 void rig_open(struct engine_rig *rig);
-/* Closes and opens again; as after a kill, when KILL. */
+/* Opens again what the test has closed by engine_close. */
+void rig_start(struct engine_rig *rig);
+/* Closes and opens again. */
 void rig_reopen(struct engine_rig *rig);
 /* Closes and removes the folder. */
 void rig_close(struct engine_rig *rig);
 
 void rig_begin(struct engine_rig *rig, struct rig_request *request);
 void rig_turn(struct engine_rig *rig);
+/* Waits until the engine wants a turn, and gives it one. */
+void rig_step(struct engine_rig *rig);
 int rig_wait(struct engine_rig *rig, struct rig_request *request);
 /* The same for a request of another kind, whose done sets *DONE. */
 void rig_await(struct engine_rig *rig, const bool *done);

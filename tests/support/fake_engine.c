@@ -359,6 +359,18 @@ static int do_stats(struct engine_request *request)
 	return 0;
 }
 
+static int do_task(struct fake_engine *self, struct engine_request *request)
+{
+	struct fake_behaviour *behaviour = &self->behaviour;
+
+	if (request->op == ENGINE_BACKUP)
+		snprintf(behaviour->path, sizeof(behaviour->path), "%s",
+			 request->path);
+	behaviour->n_tasks++;
+	request->text = behaviour->task_text;
+	return behaviour->task_result;
+}
+
 static int perform(struct fake_engine *self, struct engine_request *request)
 {
 	const struct fake_behaviour *behaviour = &self->behaviour;
@@ -374,6 +386,9 @@ static int perform(struct fake_engine *self, struct engine_request *request)
 		return 0;
 	case ENGINE_STATS:
 		return do_stats(request);
+	case ENGINE_COMPACT:
+	case ENGINE_BACKUP:
+		return do_task(self, request);
 	default:
 		break;
 	}
@@ -428,6 +443,11 @@ static bool is_dependent(const struct engine_request *request)
 	return false;
 }
 
+static bool is_task(const struct engine_request *request)
+{
+	return request->op == ENGINE_COMPACT || request->op == ENGINE_BACKUP;
+}
+
 static void fake_submit(struct engine *engine, struct engine_request *request)
 {
 	struct fake_engine *self = self_of(engine);
@@ -435,6 +455,7 @@ static void fake_submit(struct engine *engine, struct engine_request *request)
 
 	request->items = NULL;
 	request->n_items = 0;
+	request->text = NULL;
 	request->next = NULL;
 	request->internal =
 		(void *)(uintptr_t)(self->turn + 1 + draw(self, delay + 1));
@@ -462,6 +483,8 @@ static struct engine_request *take_due(struct fake_engine *self)
 
 		self->first = at->next;
 		at->next = NULL;
+		if (is_task(at) && self->behaviour.hold_tasks)
+			is_due = false;
 		if (is_write(at)) {
 			is_due = is_due && !blocked;
 			if (!is_due &&
@@ -516,11 +539,21 @@ static void fake_turn(struct engine *engine)
 	answer_all(self, take_due(self));
 }
 
+bool fake_engine_may_move(const struct engine *engine)
+{
+	const struct fake_engine *self = (const struct fake_engine *)engine;
+	const struct engine_request *at = self->first;
+
+	if (self->behaviour.hold)
+		return false;
+	while (at && self->behaviour.hold_tasks && is_task(at))
+		at = at->next;
+	return at;
+}
+
 static int fake_next_timeout_ms(struct engine *engine)
 {
-	const struct fake_engine *self = self_of(engine);
-
-	return self->first && !self->behaviour.hold ? 0 : -1;
+	return fake_engine_may_move(engine) ? 0 : -1;
 }
 
 static bool fake_take_event(struct engine *engine, struct engine_event *event)

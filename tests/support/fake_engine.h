@@ -25,6 +25,11 @@ struct fake_behaviour {
 	int read_result;  /* not 0: of get, stat, get_many, scan, count */
 	int every_result; /* not 0: everything's: the backend is gone */
 	int item_result;  /* not 0: of every item of get_many and scan */
+	int task_result;  /* not 0: of compact and backup, with task_text */
+	const char *task_text;
+	bool hold_tasks;      /* these are not answered */
+	unsigned int n_tasks; /* out: how many were answered */
+	char path[256];	      /* out: the last backup's */
 	enum engine_state state;
 	const char *state_text;
 	struct engine_capabilities capabilities;
@@ -43,5 +48,8 @@ void fake_engine_say(struct engine *engine, int priority, const char *text);
 /* What was submitted and not answered; what was answered in all. */
 size_t fake_engine_n_in_flight(const struct engine *engine);
 size_t fake_engine_n_answered(const struct engine *engine);
+
+/* Whether a turn would move anything that was submitted. */
+bool fake_engine_may_move(const struct engine *engine);
 
 #endif

@@ -484,6 +484,8 @@ static void answer(struct fake_store *store, const struct fake_hello *hello,
 		return;
 	case METHOD_PING:
 	case METHOD_SYNC:
+	case METHOD_COMPACT:
+	case METHOD_BACKUP:
 	case METHOD_COUNT_OF:
 		return;
 	}

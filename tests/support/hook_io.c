@@ -117,6 +117,18 @@ static int hook_allocate(struct io *io, int fd, uint64_t off, uint64_t len)
 	return io_system()->allocate(io_system(), fd, off, len);
 }
 
+static int hook_link(struct io *io, const char *from, const char *to)
+{
+	struct hook_io *hook = hook_of(io);
+
+	hook->n_links++;
+	while (hook->hold_links)
+		sched_yield();
+	if (hook->link_error != 0)
+		return hook->link_error;
+	return io_system()->link(io_system(), from, to);
+}
+
 static uint64_t hook_clock_ms(struct io *io)
 {
 	int64_t now = (int64_t)io_system()->clock_ms(io_system());
@@ -136,6 +148,7 @@ void hook_io_init(struct hook_io *hook)
 	hook->io.pwritev = hook_pwritev;
 	hook->io.sync = hook_sync;
 	hook->io.allocate = hook_allocate;
+	hook->io.link = hook_link;
 	hook->io.clock_ms = hook_clock_ms;
 }
 

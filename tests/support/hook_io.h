@@ -19,15 +19,18 @@ struct hook_io {
 	_Atomic int write_error;
 	_Atomic int allocate_error;
 	_Atomic int open_error; /* of open with O_CREAT */
+	_Atomic int link_error;
 	/* how many of those calls succeed before the error begins */
 	_Atomic int writes_left;
 	_Atomic uint64_t n_syncs;
 	_Atomic uint64_t n_writes;
 	_Atomic uint64_t n_preads;     /* with those that do not wait */
 	_Atomic int64_t clock_step_ms; /* added to the clock */
-	/* a sync, a write waits while this is not 0 */
+	/* a sync, a write, a link waits while this is not 0 */
 	_Atomic int hold_syncs;
 	_Atomic int hold_writes;
+	_Atomic int hold_links;
+	_Atomic uint64_t n_links;	 /* begun */
 	_Atomic uint64_t syncs_at_write; /* n_syncs when the last one began */
 	/* what a pread of so many bytes or more returns, if not 0 */
 	_Atomic int read_error;

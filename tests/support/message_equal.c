@@ -56,6 +56,7 @@ bool message_equal_requests(const struct message_request *a,
 	       same_lists(a->keys, b->keys, a->n_keys) &&
 	       a->n_ops == b->n_ops && same_ops(a, b) && a->by == b->by &&
 	       same_bytes(&a->cursor, &b->cursor) &&
+	       same_bytes(&a->path, &b->path) &&
 	       same_options(&a->options, &b->options);
 }
 
