@@ -8,16 +8,18 @@ SONAME = libgetme-client.so.0
 # them with the folders.
 
 # common/, the storage engine.
-COMMON = backup backup_folder checksum compaction compaction_graves \
-	compaction_output compaction_pick digest engine_arena engine_backup \
-	engine_cold engine_compact engine_decide engine_local engine_log \
-	engine_many engine_read engine_scan engine_settle engine_stats \
-	engine_throttle engine_worker engine_write entry events folder hint \
-	index index_load index_memory index_scan io lock log lookup manifest \
-	path pending read_pool record recovery recovery_load recovery_tail \
-	retire segment segments store store_backup store_compact store_open \
-	store_view tail units upkeep upkeep_output upkeep_round view \
-	whole_file
+COMMON = backup backup_folder check check_segment checksum compaction \
+	compaction_graves compaction_output compaction_pick digest \
+	engine_arena engine_backup engine_cold engine_compact engine_decide \
+	engine_local engine_log engine_many engine_read engine_scan \
+	engine_settle engine_stats engine_throttle engine_worker \
+	engine_write entry events finding folder hint index index_load \
+	index_memory index_scan inventory inventory_folder inventory_rebuild \
+	inventory_tails io lock log lookup manifest path pending read_pool \
+	record recovery recovery_load recovery_tail repair repair_copy \
+	repair_load repair_quarantine retire salvage scrub segment segments \
+	store store_backup store_compact store_open store_view tail tails \
+	units upkeep upkeep_output upkeep_round view whole_file
 
 # proto/, the wire.
 PROTO = buffer frame message message_check message_decode message_encode \
@@ -34,49 +36,62 @@ DAEMON = config connection daemon discard dispatch dispatch_info \
 LIBRARY = answer ask batch call connect deadline handle many ops \
 	option_struct pipeline result scan session socket_path stats task \
 	tickets transport
-GETMECTL = ctl_base64 ctl_batch ctl_command ctl_exit ctl_export ctl_files \
-	ctl_import ctl_json ctl_keys ctl_lines ctl_options ctl_progress \
-	ctl_record ctl_stats ctl_store ctl_write
+GETMECTL = ctl_base64 ctl_batch ctl_check ctl_command ctl_exit ctl_export \
+	ctl_files ctl_finding ctl_import ctl_json ctl_keys ctl_lines \
+	ctl_options ctl_progress ctl_record ctl_repair ctl_stats ctl_store \
+	ctl_write
 
 # tests/: what several tests share; then programs, one a word.
-SUPPORT = bench_rig client_fixture ctl_run daemon_rig engine_rig fake_engine \
-	fake_server fake_store hook_io message_equal msgpack_text \
-	pair_handle segment_maker store_kit store_runs tempdir writer_model
-TESTS = test_backup test_bitrot test_buffer test_bytes test_checksum \
-	test_client_answer test_client_ask test_client_batch \
-	test_client_call test_client_connect test_client_deadline \
-	test_client_fork test_client_handle test_client_loss \
-	test_client_many test_client_memory test_client_ops \
+SUPPORT = bench_rig client_fixture compaction_rig ctl_run daemon_rig \
+	engine_rig fake_engine fake_server fake_store golden hook_io \
+	message_equal msgpack_text pair_handle quota_io rest_kit \
+	segment_maker store_kit store_runs tempdir writer_model
+TESTS = test_backup test_bitrot test_buffer test_bytes test_check \
+	test_check_rules test_checksum test_client_answer test_client_ask \
+	test_client_batch test_client_call test_client_connect \
+	test_client_deadline test_client_fork test_client_handle \
+	test_client_loss test_client_many test_client_memory test_client_ops \
 	test_client_option_struct test_client_pipeline test_client_result \
 	test_client_scan test_client_session test_client_socket_path \
 	test_client_stats test_client_task test_client_tickets \
-	test_client_transport test_compaction_pick test_config \
-	test_connection test_ctl_base64 test_ctl_batch test_ctl_command \
-	test_ctl_exit test_ctl_export test_ctl_files test_ctl_import \
-	test_ctl_json test_ctl_lines test_ctl_options test_ctl_progress \
-	test_ctl_record test_ctl_stats test_ctl_store test_daemon \
+	test_client_transport test_compaction test_compaction_damage \
+	test_compaction_graves test_compaction_output test_compaction_pick \
+	test_config test_connection test_ctl_base64 test_ctl_batch \
+	test_ctl_check test_ctl_command test_ctl_exit test_ctl_export \
+	test_ctl_files test_ctl_finding test_ctl_import test_ctl_json \
+	test_ctl_lines test_ctl_options test_ctl_progress test_ctl_record \
+	test_ctl_repair test_ctl_stats test_ctl_store test_daemon \
 	test_digest test_discard test_dispatch test_engine \
 	test_engine_backup test_engine_cold test_engine_compact test_entry \
-	test_events test_failure test_folder test_frame test_hint test_index \
-	test_intake test_io test_lane test_latency test_listener test_lock \
-	test_log test_logging test_lookup test_loop test_manifest \
-	test_message test_message_check test_message_reply \
+	test_events test_failure test_finding test_folder test_folder_output \
+	test_frame test_golden test_hint test_hint_filter test_index \
+	test_intake test_inventory test_io test_lane test_latency \
+	test_listener test_lock test_log test_logging test_lookup test_loop \
+	test_manifest test_message test_message_check test_message_reply \
 	test_message_request test_method test_metrics test_monitor \
 	test_options test_output test_path test_paths test_peers \
 	test_pending test_rate test_read_pool test_record test_recovery \
-	test_recovery_load test_recovery_tail test_request test_results \
-	test_retire test_segment test_segments test_server test_service \
-	test_simfs test_store test_systemd test_tail test_units test_upkeep \
-	test_view test_whole_file
+	test_recovery_load test_recovery_tail test_repair test_repair_damage \
+	test_repair_rebuild test_request test_results test_retire \
+	test_salvage test_scrub test_segment test_segment_output \
+	test_segments test_server test_service test_simfs test_store \
+	test_store_compact test_store_compact_faults test_store_compact_full \
+	test_store_compact_graves test_store_compact_model \
+	test_store_compact_steady test_systemd test_tail test_tails \
+	test_units test_upkeep test_upkeep_output test_view test_whole_file
 
 # tests/crash/: power cuts and injected faults.  A word that does not begin
 # with test_ is no program but shared.
-CRASH = hashset oracle simbytes simfs simfs_states simtree verify workload \
-	test_failed_sync test_faults test_powercut
+CRASH = fault_run hashset oracle simbytes simfs simfs_states simtree verify \
+	workload test_alloc_faults test_failed_sync test_faults \
+	test_powercut test_repair_cut
+
+# tests/golden/: what makes golden stores; built, and run by hand.
+GOLDEN = make_golden
 
 # tests/fuzz/: libFuzzer targets, with their seeds, if any, in seeds/NAME/.
 FUZZ = fuzz_client fuzz_connection fuzz_entry fuzz_frame fuzz_hint \
-	fuzz_manifest fuzz_message_reply fuzz_record fuzz_segment
+	fuzz_manifest fuzz_message_reply fuzz_record fuzz_rest fuzz_segment
 
 # tests/bench/: one module each, bench_MODULE; `make microbench` runs them.
 # What is named otherwise helps the scripts there.
@@ -87,14 +102,15 @@ BENCH = bench_cold bench_index bench_large bench_message bench_restart load
 # a word without .sh is built from C.
 E2E = hostile kill_oracle manifest_version notify put_rate records \
 	test_activation.sh test_backup.sh test_bad_input.sh \
-	test_full_disk.sh test_getmectl.sh test_hostile.sh test_kill.sh \
-	test_real_data.sh test_start.sh test_systemd_units.sh wire
+	test_check_repair.sh test_full_disk.sh test_getmectl.sh \
+	test_hostile.sh test_kill.sh test_real_data.sh test_start.sh \
+	test_sync_order.sh test_systemd_units.sh wire
 E2E_ALONE = test_rates.sh
 
 # Tests that are built and run with ThreadSanitizer too.
 TSAN_TESTS = test_cold_history test_engine test_engine_backup \
 	test_engine_cold test_engine_compact test_lookup test_read_pool \
-	test_upkeep test_view
+	test_segments test_upkeep test_upkeep_output test_view
 
 # man/; and systemd/, whose folders user/, sysusers.d/ and tmpfiles.d/ tell
 # where a file goes.
@@ -111,6 +127,7 @@ C_SOURCES = $(COMMON:%=common/%.c) $(PROTO:%=proto/%.c) \
 	$(SUPPORT:%=tests/support/%.c) tests/support/example.c \
 	$(TESTS:%=tests/%.c) \
 	$(CRASH:%=tests/crash/%.c) $(FUZZ:%=tests/fuzz/%.c) \
+	$(GOLDEN:%=tests/golden/%.c) \
 	$(BENCH:%=tests/bench/%.c) $(E2E_C:%=tests/e2e/%.c)
 E2E_C = $(filter-out %.sh,$(E2E) $(E2E_ALONE))
 E2E_SH = $(filter %.sh,$(E2E) $(E2E_ALONE))
@@ -209,6 +226,7 @@ SHARED = $(B)/libgetme-client.so.$(VERSION)
 
 TEST_PROGRAMS = $(addprefix $(B)/tests/,$(TESTS) \
 	$(addprefix crash/,$(filter test_%,$(CRASH))) \
+	$(addprefix golden/,$(GOLDEN)) \
 	$(addprefix bench/,$(BENCH)) $(addprefix e2e/,$(E2E_C)))
 
 .PHONY: all tests
@@ -304,6 +322,8 @@ $(B)/libgetme-client.a: $(LIBRARY_O) $(B)/libproto.a $(B)/libcommon.a
 # function to inject failures.
 LDFLAGS_test_client_memory = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 LDFLAGS_test_request = $(LDFLAGS_test_client_memory)
+LDFLAGS_test_alloc_faults = $(LDFLAGS_test_client_memory) \
+	-Wl,--wrap=mmap,--wrap=memfd_create
 TEST_OBJECTS = -Wl,--start-group $(LAYERS) -Wl,--end-group
 $(B)/tests/%: $(B)/obj/tests/%.o $(LAYERS)
 	$(call say,LD,$@)
@@ -467,6 +487,25 @@ e2e_programs = $(addprefix tests/e2e/,$(filter test_%.sh,$(1))) \
 check-e2e: all $(E2E_C:%=$(B)/tests/e2e/%)
 	@$(RUN) -s e2e -j $(E2E_JOBS) $(call e2e_programs,$(E2E)) \
 		$(if $(E2E_ALONE),-- $(call e2e_programs,$(E2E_ALONE)))
+
+# Takes safety steps out of the engine, one at a time; `make mutants
+# MUTANTS='NAME...'` some of those in tests/mutants/*.list.
+.PHONY: mutants
+mutants:
+	@mkdir -p $(B)
+	@CC='$(CC)' MAKE='$(MAKE)' tests/mutants/run -j $(JOBS) -b $(B) \
+		$(MUTANTS)
+
+# Goes on for SECONDS, with another seed each round (tests/torture/run); PARTS
+# names some of its parts.
+.PHONY: torture fuzz-programs
+torture: all tests
+	@$(MAKE) SAN=address,undefined FUZZING=1 CC='$(FUZZ_CC)' B=$(B)/fuzz \
+		fuzz-programs
+	@tests/torture/run -t $(or $(SECONDS),600) $(if $(SEED),-s $(SEED)) \
+		-j $(JOBS) -b $(B) $(PARTS)
+
+fuzz-programs: $(addprefix $(B)/tests/fuzz/,$(FUZZ))
 
 coverage: coverage-deps
 	@find $(B)/coverage -name '*.gcda' -delete 2>/dev/null || :

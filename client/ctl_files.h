@@ -14,6 +14,12 @@
 void ctl_files_guard_standard(void);
 
 /*
+ * Raises the soft limit of descriptors to the hard one, for who opens many
+ * segments; that it fails does not matter.
+ */
+void ctl_files_raise_limit(void);
+
+/*
  * Opens PATH for reading; NULL and "-" are standard input.  0 and *FD (close
  * it with ctl_files_close_input), or a negative errno.
  */

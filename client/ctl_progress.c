@@ -26,6 +26,7 @@ void ctl_progress_init(struct ctl_progress *progress, const char *verb)
 	progress->drawn_ms = progress->began_ms;
 }
 
+/* Whether the line is to be drawn, a few times a second. */
 static bool is_due(struct ctl_progress *progress)
 {
 	int64_t now;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "client/ctl_batch.h"
+#include "client/ctl_check.h"
 #include "client/ctl_command.h"
 #include "client/ctl_exit.h"
 #include "client/ctl_export.h"
@@ -15,6 +16,7 @@
 #include "client/ctl_import.h"
 #include "client/ctl_keys.h"
 #include "client/ctl_options.h"
+#include "client/ctl_repair.h"
 #include "client/ctl_stats.h"
 #include "client/ctl_store.h"
 #include "client/ctl_write.h"
@@ -72,11 +74,15 @@ static const struct ctl_command commands[] = {
 	  ctl_store_compact },
 	{ "backup", "DIR", "copy one instant of the store into a new folder", 0,
 	  1, 1, ctl_store_backup },
+	{ "check", "DIR", "verify every byte of a store at rest", 0, 1, 1,
+	  ctl_check },
+	{ "repair", "DIR NEWDIR",
+	  "make a clean store out of a damaged one at rest", 0, 2, 2,
+	  ctl_repair },
 };
 
 /* Their names are taken; they come with a later version. */
-static const char *const reserved[] = { "check", "repair", "watch",
-					"shell", "top",	   "completion" };
+static const char *const reserved[] = { "watch", "shell", "top", "completion" };
 
 enum {
 	N_COMMANDS = sizeof(commands) / sizeof(commands[0]),

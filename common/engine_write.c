@@ -111,9 +111,10 @@ int local_submit_special(struct local *local, struct engine_request *request,
 	return 0;
 }
 
-static void submit_sync(struct local *local, struct engine_request *request)
+static void submit_plain(struct local *local, struct engine_request *request,
+			 enum log_record_kind kind)
 {
-	int result = local_submit_special(local, request, LOG_SYNC, NULL);
+	int result = local_submit_special(local, request, kind, NULL);
 
 	if (result < 0)
 		local_finish(request, result);
@@ -173,7 +174,7 @@ void local_settled(struct local *local, struct engine_request *request,
 	if (decision != DECIDE_ANSWER)
 		return;
 	if (draft.result == 0 && wants_sync(local, request))
-		submit_sync(local, request);
+		submit_plain(local, request, LOG_SYNC);
 	else
 		answer_write(local, request, draft.result);
 }
@@ -231,15 +232,11 @@ int local_sync_run(struct local *local)
 /* What is in the active segment is to be looked through too. */
 void local_compact(struct local *local, struct engine_request *request)
 {
-	int result;
-
 	if (local->store->log.read_only) {
 		local_finish(request, ENGINE_READ_ONLY);
 		return;
 	}
-	result = local_submit_special(local, request, LOG_ROLL, NULL);
-	if (result < 0)
-		local_finish(request, result);
+	submit_plain(local, request, LOG_ROLL);
 }
 
 void local_sync(struct local *local, struct engine_request *request)
@@ -248,7 +245,7 @@ void local_sync(struct local *local, struct engine_request *request)
 		local_finish(request, ENGINE_READ_ONLY);
 		return;
 	}
-	submit_sync(local, request);
+	submit_plain(local, request, LOG_SYNC);
 }
 
 void local_expire(struct local *local, const struct digest *digest,

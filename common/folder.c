@@ -232,7 +232,24 @@ static int move_away(struct io *io, const char *dir, const char *name)
 	return result;
 }
 
-/* Whether MANIFEST still has all that an unlisted segment is a copy of. */
+/* 0: there is a file of that name; -ENOENT, or why nobody can tell. */
+static int look_for(struct io *io, const char *dir, const char *name)
+{
+	char path[PATH_LEN_MAX];
+	int fd = path_join(path, dir, name);
+
+	if (fd == 0)
+		fd = io->open(io, path, O_RDONLY);
+	if (fd < 0)
+		return fd;
+	io->close(io, fd);
+	return 0;
+}
+
+/*
+ * Whether an unlisted segment holds only copies: all that it is made of is
+ * listed, and there, or was replaced by something else: a clear.
+ */
 static int is_copy(struct io *io, const char *dir,
 		   const struct manifest *manifest, uint32_t id, bool *copy)
 {
@@ -249,8 +266,11 @@ static int is_copy(struct io *io, const char *dir,
 	for (i = 0; i < n; i++) {
 		const struct manifest_segment *row =
 			manifest_find(manifest, ids[i]);
+		char name[SEGMENT_NAME_MAX];
 
-		if (!row || row->state == MANIFEST_REPLACED)
+		segment_name(ids[i], name);
+		if (!row || (row->state != MANIFEST_REPLACED &&
+			     look_for(io, dir, name) != 0))
 			*copy = false;
 	}
 	free(ids);
@@ -301,10 +321,11 @@ static int sweep_one(struct io *io, const char *dir,
 		swept->n_tmp++;
 		return remove_copy(io, dir, id);
 	}
+	/* It may have gone with its segment. */
+	if (look_for(io, dir, name) == -ENOENT)
+		return 0;
 	swept->n_quarantined++;
-	result = move_away(io, dir, name);
-	/* It went with its segment. */
-	return result == -ENOENT ? 0 : result;
+	return move_away(io, dir, name);
 }
 
 int folder_sweep(struct io *io, const char *dir,

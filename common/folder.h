@@ -4,7 +4,8 @@
  * Only files named like ours are ever touched: NAME.tmp of ours is removed,
  * segments and hints that the manifest does not list go to quarantine/ (but
  * the output of a compaction that was cut before its manifest, which holds
- * only copies of what is listed, is removed), all else is left alone.
+ * only copies of what is listed or was cleared, is removed), all else is left
+ * alone.
  */
 #ifndef GETME_COMMON_FOLDER_H
 #define GETME_COMMON_FOLDER_H

@@ -410,6 +410,32 @@ int hint_load(struct hint *hint, struct io *io, const char *dir,
 	return result;
 }
 
+int hint_covers(struct io *io, const char *dir, uint32_t segment_id,
+		uint64_t *segment_len)
+{
+	uint8_t header[HEADER_LEN];
+	char name[SEGMENT_NAME_MAX];
+	char path[PATH_LEN_MAX];
+	int result;
+	int fd;
+
+	segment_hint_name(segment_id, name);
+	result = path_join(path, dir, name);
+	if (result < 0)
+		return result;
+	fd = io->open(io, path, O_RDONLY);
+	if (fd < 0)
+		return fd;
+	result = io_pread_full(io, fd, header, sizeof(header), 0);
+	io->close(io, fd);
+	if (result < 0)
+		return result == -ENODATA ? HINT_BAD : result;
+	if (memcmp(header, magic, sizeof(magic)) != 0)
+		return HINT_BAD;
+	*segment_len = bytes_get64(header + AT_SEGMENT_LEN);
+	return 0;
+}
+
 void hint_deinit(struct hint *hint)
 {
 	free(hint->data);

@@ -131,6 +131,14 @@ int hint_load(struct hint *hint, struct io *io, const char *dir,
 	      uint64_t segment_len);
 void hint_deinit(struct hint *hint);
 
+/*
+ * The sealed length that DIR/ID.hint says it covers, for who has no manifest
+ * to tell it; hint_load with that length then checks all.  0, HINT_BAD,
+ * -ENOENT, -errno.
+ */
+int hint_covers(struct io *io, const char *dir, uint32_t segment_id,
+		uint64_t *segment_len);
+
 /* The same from bytes that the caller has (taken over on success). */
 int hint_parse(struct hint *hint, uint8_t *data, size_t len,
 	       const uint8_t store_id[SEGMENT_STORE_ID_LEN],

@@ -105,7 +105,7 @@ static void unmap_end(struct unmapping *run)
 
 static void unmap_also(struct unmapping *run, void *base, size_t len)
 {
-	if (run->base + run->len != base) {
+	if (run->len == 0 || run->base + run->len != base) {
 		unmap_end(run);
 		run->base = base;
 	}

@@ -52,6 +52,7 @@ static void read_report(struct io *io, int fd, struct lock_report *report)
 		return;
 	report->holder = strtol(text + 4, &rest, 10);
 	report->sync_failed = strncmp(rest, " sync-failed", 12) == 0;
+	report->closed = strncmp(rest, " closed", 7) == 0;
 }
 
 /*
@@ -76,6 +77,9 @@ static int take_once(struct io *io, const char *path,
 		return fd;
 	result = io->lock(io, fd);
 	read_report(io, fd, report);
+	/* Who only reads a store at rest does not write its name here. */
+	if (result == -EWOULDBLOCK && report->closed)
+		report->holder = 0;
 	if (result == 0) {
 		result = is_orphan(io, fd);
 		if (result > 0)

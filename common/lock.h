@@ -24,12 +24,13 @@
 struct lock_report {
 	long holder;	  /* pid of who has, or had it; 0: not known */
 	bool sync_failed; /* the last run ended so */
+	bool closed;	  /* the last run ended cleanly */
 };
 
 /*
  * Takes the lock of DIR.  A descriptor (closing it frees the lock),
- * -EWOULDBLOCK (REPORT names the holder), -errno.  REPORT tells of the run
- * before.
+ * -EWOULDBLOCK (REPORT names the holder, if it wrote its name), -errno.
+ * REPORT tells of the run before.
  */
 int lock_take(struct io *io, const char *dir, struct lock_report *report);
 

@@ -326,11 +326,17 @@ static int do_clear(struct log *log, struct log_record *record)
 	return 0;
 }
 
-/* What was written before is in sealed segments when it returns 0. */
+/*
+ * What was written before is in sealed segments when it returns 0; but on a
+ * full disk, where tombstones have no room but what is left in the last one.
+ */
 static int roll(struct log *log)
 {
-	int result = log_end_segment(log);
+	int result;
 
+	if (io_is_full(upkeep_spare_error(log->upkeep)))
+		return log_sync(log);
+	result = log_end_segment(log);
 	if (result == 0)
 		result = upkeep_flush(log->upkeep);
 	if (io_is_full(result))

@@ -43,8 +43,8 @@ enum log_result {
 enum log_record_kind {
 	LOG_WRITE,
 	LOG_CLEAR,
-	LOG_ROLL, /* ends the active segment; it is sealed then */
-	LOG_CUT,  /* the same, once the next is there; upkeep's snapshot */
+	LOG_ROLL, /* the active segment is ended and sealed, if there is room */
+	LOG_CUT,  /* ended, once the next is there; upkeep's snapshot */
 	LOG_SYNC, /* everything before it becomes durable */
 };
 

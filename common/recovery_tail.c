@@ -4,6 +4,7 @@
 
 #include "common/folder.h"
 #include "common/recovery_internal.h"
+#include "common/tails.h"
 
 /*
  * The gap in the sequence after an unclean stop: more than any run can have
@@ -13,87 +14,38 @@
 
 /* ---- the segments that were not sealed ---- */
 
-static int read_tail(struct recovery_run_state *run, struct segment *segment)
-{
-	struct tail *tail = &run->tails[run->n_tails];
-	int result;
-
-	result = tail_read(tail, run->out->io, segment, false);
-	if (result < 0) {
-		tail_deinit(tail);
-		return recovery_fail_errno(run, result, "cannot read",
-					   segment->id);
-	}
-	run->out->segment_bytes_read += tail->bytes_read;
-	run->n_tails++;
-	return 0;
-}
-
-static int compare_tails(const void *a, const void *b)
-{
-	const struct tail *left = a;
-	const struct tail *right = b;
-
-	/* Those without an entry go to the end. */
-	if ((left->first_sequence == 0) != (right->first_sequence == 0))
-		return left->first_sequence == 0 ? 1 : -1;
-	if (left->first_sequence != right->first_sequence)
-		return left->first_sequence < right->first_sequence ? -1 : 1;
-	return left->segment->id < right->segment->id ? -1 : 1;
-}
-
-/*
- * A segment before the last one with entries was synced to its end, so what
- * stopped its reading was damage: it is read again, over that.
- */
-static int reread_synced(struct recovery_run_state *run)
-{
-	size_t i;
-
-	for (i = 0; i + 1 < run->n_tails; i++) {
-		struct tail *tail = &run->tails[i];
-		struct segment *segment = tail->segment;
-		int result;
-
-		if (run->tails[i + 1].first_sequence == 0)
-			break;
-		result = 0;
-		if (tail->stopped) {
-			tail_deinit(tail);
-			result = tail_read(tail, run->out->io, segment, true);
-		}
-		if (result < 0)
-			return recovery_fail_errno(run, result, "cannot read",
-						   segment->id);
-		tail->mark = tail->end;
-	}
-	return 0;
-}
-
 int recovery_read_tails(struct recovery_run_state *run)
 {
 	const struct manifest *manifest = &run->out->manifest;
+	uint32_t bad_id = 0;
 	uint32_t i;
+	size_t k;
+	int result;
 
 	run->tails = calloc(manifest->n_segments + 1, sizeof(*run->tails));
 	if (!run->tails)
 		return recovery_fail(run, -ENOMEM, "out of memory");
 	for (i = 0; i < manifest->n_segments; i++) {
-		struct segment *segment;
-		int result;
+		struct tail *tail = &run->tails[run->n_tails];
 
 		if (manifest->segments[i].state != MANIFEST_OPEN)
 			continue;
 		run->out->unclean = true;
 		result = recovery_open_listed(run, &manifest->segments[i],
-					      &segment);
-		if (result == 0)
-			result = read_tail(run, segment);
+					      &tail->segment);
 		if (result != 0)
 			return result;
+		run->n_tails++;
 	}
-	qsort(run->tails, run->n_tails, sizeof(*run->tails), compare_tails);
-	return reread_synced(run);
+	result = tails_read(run->tails, run->n_tails, run->out->io, 0, &bad_id);
+	if (result < 0)
+		return recovery_fail_errno(run, result, "cannot read", bad_id);
+	for (k = 0; k < run->n_tails; k++) {
+		run->out->segment_bytes_read += run->tails[k].bytes_read;
+		if (run->tails[k].followed)
+			run->tails[k].mark = run->tails[k].end;
+	}
+	return 0;
 }
 
 static void report_tail(struct recovery *out, const struct tail *tail)

@@ -288,6 +288,32 @@ static int read_header(struct io *io, int fd, const uint8_t *store_id,
 	return 0;
 }
 
+int segment_read_store_id(struct io *io, const char *dir, uint32_t id,
+			  uint8_t store_id[SEGMENT_STORE_ID_LEN])
+{
+	uint8_t fixed[SEGMENT_HEADER_LEN];
+	char name[SEGMENT_NAME_MAX];
+	char path[PATH_LEN_MAX];
+	int result;
+	int fd;
+
+	segment_name(id, name);
+	result = path_join(path, dir, name);
+	if (result < 0)
+		return result;
+	fd = io->open(io, path, O_RDONLY);
+	if (fd < 0)
+		return fd;
+	result = io_pread_full(io, fd, fixed, sizeof(fixed), 0);
+	io->close(io, fd);
+	if (result < 0)
+		return result == -ENODATA ? SEGMENT_BAD : result;
+	if (memcmp(fixed, magic, sizeof(magic)) != 0)
+		return SEGMENT_BAD;
+	memcpy(store_id, fixed + AT_STORE_ID, SEGMENT_STORE_ID_LEN);
+	return 0;
+}
+
 int segment_read_replaces(struct io *io, const char *dir,
 			  const uint8_t store_id[SEGMENT_STORE_ID_LEN],
 			  uint32_t id, uint32_t **ids, size_t *n)

@@ -128,6 +128,13 @@ void segment_drop_output(struct io *io, const char *dir,
 			 struct segment *output);
 
 /*
+ * Which store DIR/ID.seg says it belongs to, its header not checked.  0,
+ * SEGMENT_BAD: no header at all; -ENOENT, -errno.
+ */
+int segment_read_store_id(struct io *io, const char *dir, uint32_t id,
+			  uint8_t store_id[SEGMENT_STORE_ID_LEN]);
+
+/*
  * Reads the header of DIR/ID.seg: which segments it replaces.  IDS is
  * malloc'ed, the caller frees it (N may be 0).  0; SEGMENT_BAD,
  * SEGMENT_FOREIGN, SEGMENT_NEWER; -ENOMEM, -errno.

@@ -253,6 +253,16 @@ void store_compact_close(struct store *store)
 	retire_end(&store->retire, &store->run.hold);
 }
 
+void store_compact_abandon(struct store *store)
+{
+	struct store_run *run = &store->run;
+
+	/* The table's are freed with it. */
+	if (is_running(store) && !run->in_table)
+		segment_free(store->io, run->work.output);
+	compaction_deinit(&run->work);
+}
+
 /* ---- full compactions ---- */
 
 void store_compact_want_all(struct store *store)

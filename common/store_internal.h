@@ -163,6 +163,9 @@ void store_compact_want_none(struct store *store);
 /* The store closes: what a run has left undone goes. */
 void store_compact_close(struct store *store);
 
+/* The store is abandoned: frees, and touches no file. */
+void store_compact_abandon(struct store *store);
+
 /* How much of a full compaction is done, bytes of its inputs. */
 uint64_t store_compact_done(const struct store *store);
 

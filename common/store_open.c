@@ -312,7 +312,7 @@ void store_abandon(struct store *store)
 	if (!store)
 		return;
 	store->abandoned = true;
-	compaction_deinit(&store->run.work);
+	store_compact_abandon(store);
 	retire_deinit(&store->retire);
 	upkeep_free(store->upkeep, UPKEEP_ABANDON);
 	release(store);

@@ -33,7 +33,8 @@ struct tail {
 	uint64_t last_sequence;
 	uint64_t n_damaged; /* places below the mark */
 	uint64_t bytes_read;
-	bool stopped; /* something that is no entry lies behind end */
+	bool stopped;  /* something that is no entry lies behind end */
+	bool followed; /* by one with entries: all of it was synced */
 };
 
 /*

@@ -258,15 +258,15 @@ int upkeep_fill(struct upkeep *upkeep, struct segment *segment)
 
 int upkeep_flush(struct upkeep *upkeep)
 {
+	uint64_t mine;
 	int result;
 
 	lock(upkeep);
-	upkeep->flush.state = REQUEST_PENDING;
+	mine = ++upkeep->flush.n_asked;
 	upkeep_go(upkeep);
-	while (upkeep->flush.state == REQUEST_PENDING)
+	while (upkeep->flush.n_done < mine)
 		pthread_cond_wait(&upkeep->done, &upkeep->lock);
 	result = upkeep->flush.result;
-	upkeep->flush.state = REQUEST_NONE;
 	unlock(upkeep);
 	return result;
 }

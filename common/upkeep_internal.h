@@ -45,9 +45,15 @@ struct install_request {
 	int result;
 };
 
+/*
+ * Several may wait: the log thread and a run that makes sure of its install.
+ * A round serves who asked before it began; what was reported later may not
+ * be in its manifest.
+ */
 struct flush_request {
-	enum request_state state;
-	int result;
+	uint64_t n_asked;
+	uint64_t n_done;
+	int result; /* of the last round that served one */
 };
 
 struct snapshot_request {

@@ -125,13 +125,17 @@ int upkeep_store_manifest(struct upkeep *upkeep, struct manifest *manifest)
 {
 	int result = manifest_store(upkeep->io, upkeep->dir, manifest);
 
+	int again;
+
 	count_manifest(upkeep, result);
 	/* A manifest is worth more than what is held back for a run. */
-	if (io_is_full(result) && upkeep_drop_reserve(upkeep)) {
-		result = manifest_store(upkeep->io, upkeep->dir, manifest);
-		count_manifest(upkeep, result);
-	}
-	return result;
+	if (!(io_is_full(result) || result == MANIFEST_UNKNOWN) ||
+	    !upkeep_drop_reserve(upkeep))
+		return result;
+	again = manifest_store(upkeep->io, upkeep->dir, manifest);
+	count_manifest(upkeep, again);
+	/* What was not known is not known to be undone. */
+	return again < 0 && result > 0 ? result : again;
 }
 
 int upkeep_write_manifest(struct upkeep *upkeep)
@@ -368,7 +372,7 @@ bool upkeep_is_due(const struct upkeep *upkeep)
 	       upkeep->take.state == REQUEST_PENDING ||
 	       upkeep->clear.state == REQUEST_PENDING ||
 	       upkeep->install.state == REQUEST_PENDING ||
-	       upkeep->flush.state == REQUEST_PENDING ||
+	       upkeep->flush.n_done != upkeep->flush.n_asked ||
 	       upkeep->snapshot.state == REQUEST_PENDING || upkeep->retry ||
 	       (upkeep->want_spare && !upkeep->spare && !upkeep->stop &&
 		(upkeep->spare_error == 0 || upkeep->retry));
@@ -394,14 +398,14 @@ static void run_urgent(struct upkeep *upkeep)
 	const struct segment *segment;
 	struct take_request take;
 	struct list filled;
+	uint64_t n_flushes;
 	bool want_spare;
 	bool snapshot;
-	bool flush;
 	int result;
 
 	lock(upkeep);
 	upkeep->retry = false;
-	flush = upkeep->flush.state == REQUEST_PENDING;
+	n_flushes = upkeep->flush.n_asked;
 	snapshot = upkeep->snapshot.state == REQUEST_PENDING;
 	unlock(upkeep);
 	round_fills(upkeep, &filled);
@@ -419,10 +423,9 @@ static void run_urgent(struct upkeep *upkeep)
 		segment_trim(upkeep->io, segment);
 	lock(upkeep);
 	upkeep->manifest_error = result;
-	if (flush) {
+	if (upkeep->flush.n_done != n_flushes)
 		upkeep->flush.result = result;
-		upkeep->flush.state = REQUEST_DONE;
-	}
+	upkeep->flush.n_done = n_flushes;
 	publish_spare(upkeep, result);
 	publish_take(upkeep, &take, result);
 	publish_filled(upkeep, &filled, result);

@@ -324,6 +324,66 @@ static void test_zeros_are_no_entry(void **state)
 			 ENTRY_BAD);
 }
 
+/* A compaction gives an entry a new place, its value as it is. */
+static void expect_moved(const struct maker_entry *from, bool damaged)
+{
+	size_t len;
+	uint8_t *image = maker_image(from, 1, 64, &len);
+	struct entry before;
+	struct entry after;
+	size_t need;
+
+	assert_int_equal(entry_decode(image, len, len, 1, 64, &before, &need),
+			 0);
+	if (damaged)
+		image[len - 1] ^= 1;
+	entry_move(image, 4096, 9, 800);
+	assert_int_equal(entry_decode(image, len, len, 1, 64, &after, &need),
+			 ENTRY_BAD);
+	assert_int_equal(entry_decode(image, len, len, 9, 800, &after, &need),
+			 0);
+	assert_int_equal(after.kind, before.kind);
+	assert_int_equal(after.flags, before.flags & ~ENTRY_IN_BATCH);
+	assert_true(after.sequence == before.sequence);
+	assert_true(after.timestamp_ms == before.timestamp_ms);
+	assert_true(after.expires_at_ms == before.expires_at_ms);
+	assert_int_equal(after.value_len, before.value_len);
+	assert_int_equal(after.key_len, before.key_len);
+	assert_true(after.synced_off == 4096);
+	assert_true(entry_value_ok(&after, image + entry_value_off(&after)) ==
+		    !damaged);
+	free(image);
+}
+
+static void test_a_moved_entry_is_one_at_its_new_place_alone(void **state)
+{
+	(void)state;
+	expect_moved(&(struct maker_entry){ .key = "key",
+					    .value = "value",
+					    .sequence = 77 },
+		     false);
+	expect_moved(&(struct maker_entry){ .key = "k", .sequence = 1 }, false);
+	expect_moved(&(struct maker_entry){ .kind = ENTRY_TOMBSTONE,
+					    .key = "gone",
+					    .sequence = 78 },
+		     false);
+	expect_moved(&(struct maker_entry){ .flags = ENTRY_IN_BATCH,
+					    .key = "member",
+					    .value = "value",
+					    .sequence = 79,
+					    .expires_at_ms = 5000 },
+		     false);
+}
+
+static void test_41_a_moved_entry_is_as_damaged_as_it_was(void **state)
+{
+	(void)state;
+	expect_moved(&(struct maker_entry){ .key = "key",
+					    .value = "a value",
+					    .sequence = 77 },
+		     true);
+}
+
 static void test_batch_value_round_trip_and_bounds(void **state)
 {
 	uint8_t value[ENTRY_BATCH_VALUE_LEN];
@@ -364,6 +424,9 @@ int main(void)
 		cmocka_unit_test(
 			test_sizes_are_checked_before_anything_is_asked_for),
 		cmocka_unit_test(test_zeros_are_no_entry),
+		cmocka_unit_test(
+			test_a_moved_entry_is_one_at_its_new_place_alone),
+		cmocka_unit_test(test_41_a_moved_entry_is_as_damaged_as_it_was),
 		cmocka_unit_test(test_batch_value_round_trip_and_bounds),
 	};
 

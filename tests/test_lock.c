@@ -151,6 +151,29 @@ static void test_the_next_run_learns_of_a_failed_sync(void **state)
 	io->close(io, fd);
 }
 
+static void test_a_holder_that_wrote_nothing_is_not_named(void **state)
+{
+	struct lock_report report;
+	int fd = lock_take(io, dir, &report);
+
+	(void)state;
+	lock_note_open(io, fd);
+	lock_note_closed(io, fd);
+	io->close(io, fd);
+	fd = lock_take(io, dir, &report);
+	assert_true(fd >= 0);
+	assert_true(report.closed);
+	assert_int_equal(report.holder, getpid());
+	/* the text is that of the run before */
+	assert_int_equal(lock_take(io, dir, &report), -EWOULDBLOCK);
+	assert_int_equal(report.holder, 0);
+	lock_note_open(io, fd);
+	assert_int_equal(lock_take(io, dir, &report), -EWOULDBLOCK);
+	assert_false(report.closed);
+	assert_int_equal(report.holder, getpid());
+	io->close(io, fd);
+}
+
 static void test_a_shorter_note_leaves_nothing_of_a_longer_one(void **state)
 {
 	char path[PATH_LEN_MAX];
@@ -207,6 +230,37 @@ static void test_no_folder_is_an_error(void **state)
 	assert_int_equal(lock_take(io, path, &report), -ENOENT);
 }
 
+static int n_removed;
+
+/* Whoever made the folder takes LOCK away, once. */
+static int remove_and_lock(struct io *table, int fd)
+{
+	char path[PATH_LEN_MAX];
+
+	if (n_removed++ == 0) {
+		assert_int_equal(path_join(path, dir, "LOCK"), 0);
+		assert_int_equal(unlink(path), 0);
+	}
+	return io_system()->lock(table, fd);
+}
+
+static void test_a_lock_that_was_just_removed_is_made_again(void **state)
+{
+	struct io removing = *io_system();
+	struct lock_report report;
+	int fd;
+
+	(void)state;
+	n_removed = 0;
+	removing.lock = remove_and_lock;
+	fd = lock_take(&removing, dir, &report);
+	assert_true(fd >= 0);
+	assert_int_equal(n_removed, 2);
+	/* The one that others meet. */
+	assert_int_equal(lock_take(io, dir, &report), -EWOULDBLOCK);
+	io->close(io, fd);
+}
+
 static void test_a_lock_that_fails_leaks_no_descriptor(void **state)
 {
 	const struct simfs_fault fault = { .calls = 1u << SIMFS_LOCK,
@@ -231,10 +285,12 @@ int main(void)
 		lock_test(test_the_second_process_is_told_who_holds_it),
 		lock_test(test_a_lock_of_this_very_process_excludes_too),
 		lock_test(test_the_next_run_learns_of_a_failed_sync),
+		lock_test(test_a_holder_that_wrote_nothing_is_not_named),
 		lock_test(test_a_shorter_note_leaves_nothing_of_a_longer_one),
 		lock_test(test_any_text_is_survived),
 		lock_test(test_no_folder_is_an_error),
 		lock_test(test_a_lock_that_fails_leaks_no_descriptor),
+		lock_test(test_a_lock_that_was_just_removed_is_made_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

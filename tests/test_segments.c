@@ -6,6 +6,9 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
 
 #include "common/segments.h"
 
@@ -99,6 +102,87 @@ static void test_next_id_is_free_and_never_0(void **state)
 			 (1 << SEGMENT_ID_BITS) + 3);
 }
 
+/* ---- threads ---- */
+
+enum { N_THREADS = 4, N_EACH = 3000 };
+
+struct adder {
+	pthread_t thread;
+	struct segment *own; /* N_EACH */
+	int result;
+};
+
+static void *add_all(void *arg)
+{
+	struct adder *adder = arg;
+
+	for (unsigned i = 0; i < N_EACH; i++) {
+		int result = segments_add(table, &adder->own[i]);
+
+		if (result != 0)
+			adder->result = result;
+	}
+	return NULL;
+}
+
+/* Ids that lie in each other's leaves; the first looks up meanwhile. */
+static void test_any_thread_may_add(void **state)
+{
+	struct adder adders[N_THREADS] = { { .result = 0 } };
+
+	(void)state;
+	for (unsigned i = 0; i < N_THREADS; i++) {
+		adders[i].own = calloc(N_EACH, sizeof(struct segment));
+		for (unsigned k = 0; k < N_EACH; k++)
+			adders[i].own[k].id = 1 + k * N_THREADS + i;
+		assert_int_equal(pthread_create(&adders[i].thread, NULL,
+						add_all, &adders[i]),
+				 0);
+	}
+	while (table->count < N_THREADS * N_EACH) {
+		struct segment *segment = segments_get(table, 2);
+
+		assert_true(!segment || segment->id == 2);
+		sched_yield();
+	}
+	for (unsigned i = 0; i < N_THREADS; i++) {
+		pthread_join(adders[i].thread, NULL);
+		assert_int_equal(adders[i].result, 0);
+	}
+	for (uint32_t id = 1; id <= N_THREADS * N_EACH; id++)
+		assert_int_equal(segments_get(table, id)->id, id);
+	assert_int_equal(segments_next_id(table, 1), N_THREADS * N_EACH + 1);
+	for (unsigned i = 0; i < N_THREADS; i++)
+		free(adders[i].own);
+}
+
+static void count_all(void *ctx, struct segment *segment)
+{
+	unsigned *n = ctx;
+
+	(void)segment;
+	(*n)++;
+}
+
+/* A leaf that has become empty is passed, and is none when one comes back. */
+static void test_each_over_leaves_that_are_empty_again(void **state)
+{
+	struct segment a = { .id = 5000 };
+	struct segment b = { .id = 9000 };
+	unsigned n = 0;
+
+	(void)state;
+	assert_int_equal(segments_add(table, &a), 0);
+	assert_int_equal(segments_add(table, &b), 0);
+	segments_remove(table, &a);
+	segments_remove(table, &a);
+	segments_each(table, count_all, &n);
+	assert_int_equal(n, 1);
+	assert_int_equal(segments_add(table, &a), 0);
+	segments_each(table, count_all, &n);
+	assert_int_equal(n, 3);
+}
+
 #define table_test(name)                                                       \
 	cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
@@ -109,6 +193,8 @@ int main(void)
 		table_test(test_a_place_is_taken_once),
 		table_test(test_each_in_order),
 		table_test(test_next_id_is_free_and_never_0),
+		table_test(test_any_thread_may_add),
+		table_test(test_each_over_leaves_that_are_empty_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

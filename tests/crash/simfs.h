@@ -100,10 +100,10 @@ void simfs_set_hook(struct simfs *fs, simfs_hook *hook, void *ctx);
 
 /* A fault: calls of these kinds, counted from simfs_set_fault() on. */
 struct simfs_fault {
-	uint32_t calls;	 /* bits 1 << enum simfs_call */
 	uint64_t nth;	 /* the first that fails, from 1 */
-	bool from_then;	 /* and all that follow */
+	uint32_t calls;	 /* bits 1 << enum simfs_call */
 	int error;	 /* positive errno, or */
+	bool from_then;	 /* and all that follow */
 	bool is_short;	 /* pread, pwritev: half of it (rounded up), no error */
 	bool is_applied; /* fails, but the change is made all the same */
 };

@@ -1,10 +1,12 @@
 #include "tests/crash/verify.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "common/check.h"
 #include "common/folder.h"
 #include "tests/crash/simbytes.h"
 
@@ -12,6 +14,7 @@ enum {
 	STATE_TEXT_LEN = 128,
 	LAST_LEN = 777, /* of the put after a recovery */
 	LAST_ID = 4711,
+	AT_REST_ONE_OF = 8, /* states and stops */
 };
 
 /* A state that a second cut may leave, picked while the recovery runs. */
@@ -255,6 +258,47 @@ static void check_descriptors(const struct check *check, struct simfs *state)
 			    simfs_n_misused(state));
 }
 
+static void keep_damage(void *ctx, const struct finding *finding)
+{
+	struct finding *damage = ctx;
+
+	if (finding->is_damage)
+		*damage = *finding;
+}
+
+/*
+ * What a crash left is no damage to a check either, whatever the next open
+ * makes of it; after a clean stop nothing is left to be made.
+ */
+static void check_at_rest(const struct check *check, struct simfs *state,
+			  bool closed)
+{
+	struct finding damage = { .text = "" };
+	const struct check_options options = { .dir = VERIFY_DIR,
+					       .io = simfs_io(state),
+					       .finding = keep_damage,
+					       .ctx = &damage };
+	struct check_report report;
+	struct store_error error;
+	int result = check_run(&options, &report, &error);
+
+	/* One of a few: it reads every byte. */
+	if (check->verify->n_at_rest++ % AT_REST_ONE_OF != 0)
+		return;
+	/* The crash was before there was a store. */
+	if (!closed && (result == -ENOENT || result == -ENODATA))
+		return;
+	if (result)
+		verify_fail(check->verify, "%s: check returns %d: %s",
+			    check->what, result, error.text);
+	else if (report.n_damaged > 0 || (closed && report.unclean))
+		verify_fail(check->verify,
+			    "%s: check finds damage in segment %u at %llu: %s",
+			    check->what, damage.segment_id,
+			    (unsigned long long)damage.off, damage.text);
+	check_descriptors(check, state);
+}
+
 static void close_on(const struct check *check, struct simfs *state,
 		     struct store *store)
 {
@@ -264,6 +308,7 @@ static void close_on(const struct check *check, struct simfs *state,
 		verify_fail(check->verify, "%s: close returns %d", check->what,
 			    result);
 	check_descriptors(check, state);
+	check_at_rest(check, state, true);
 }
 
 /* Where closing is not what matters; it takes longer than opening. */
@@ -421,6 +466,7 @@ void verify_state(struct verify *verify, const struct oracle *oracle,
 	struct store *store;
 
 	verify->n_first++;
+	check_at_rest(&check, state, false);
 	check_backup(&check, state);
 	simfs_set_hook(state, pick_cut, &pick);
 	store = open_on(&check, state, VERIFY_DIR);

@@ -3,6 +3,7 @@
  *
  * For each state, in this order (2 to 4 are left out where the same was done
  * before, struct verify_known):
+ *  0. A check of it as it lies there, now and then, finds no damage.
  *  1. The store opens; what it holds is what the oracle admits, by gets and
  *     by a scan; it calls nothing damaged.
  *  2. A second power cut somewhere inside that recovery, drawn by the seed:
@@ -47,7 +48,8 @@ struct verify_known {
 struct verify {
 	uint64_t n_first; /* states after a first cut, a kill, a fault */
 	uint64_t n_second;
-	uint64_t n_known; /* second cuts whose states were known */
+	uint64_t n_known;   /* second cuts whose states were known */
+	uint64_t n_at_rest; /* stores that might be checked (common/check.h) */
 	uint64_t n_violations;
 	unsigned n_shown, n_shown_here;
 	const char *where;	    /* borrowed */

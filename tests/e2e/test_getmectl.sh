@@ -129,7 +129,7 @@ test_usage() {
 			"usage: getmectl \[OPTIONS\] $name*--json*" '' \
 			$name --help
 	done
-	for name in check repair watch shell top completion; do
+	for name in watch shell top completion; do
 		expect "$name is not in this version" 2 '' \
 			"getmectl: $name: not in this version" $name x
 	done

@@ -66,10 +66,10 @@ int ctl_run_teardown(void **state)
 	return 0;
 }
 
-enum ctl_status ctl_run(struct ctl_run *run, const struct ctl_command *command,
-			char *operand)
+static enum ctl_status run_with(struct ctl_run *run,
+				const struct ctl_command *command,
+				char *const *operands, size_t n_operands)
 {
-	char *operands[] = { operand, NULL };
 	struct diverted out;
 	struct diverted err;
 	enum ctl_status status;
@@ -78,7 +78,7 @@ enum ctl_status ctl_run(struct ctl_run *run, const struct ctl_command *command,
 	run->ctl.handle = NULL;
 	run->ctl.command = command;
 	run->ctl.operands = operands;
-	run->ctl.n_operands = operand ? 1 : 0;
+	run->ctl.n_operands = n_operands;
 	out = divert(stdout);
 	err = divert(stderr);
 	status = command->run(&run->ctl);
@@ -87,6 +87,23 @@ enum ctl_status ctl_run(struct ctl_run *run, const struct ctl_command *command,
 	run->ctl.operands = NULL;
 	run->ctl.n_operands = 0;
 	return status;
+}
+
+enum ctl_status ctl_run(struct ctl_run *run, const struct ctl_command *command,
+			char *operand)
+{
+	char *operands[] = { operand, NULL };
+
+	return run_with(run, command, operands, operand ? 1 : 0);
+}
+
+enum ctl_status ctl_run_two(struct ctl_run *run,
+			    const struct ctl_command *command, char *first,
+			    char *second)
+{
+	char *operands[] = { first, second, NULL };
+
+	return run_with(run, command, operands, 2);
 }
 
 char *ctl_run_file(const char *text)

@@ -26,6 +26,11 @@ int ctl_run_teardown(void **state);
 enum ctl_status ctl_run(struct ctl_run *run, const struct ctl_command *command,
 			char *operand);
 
+/* The same with two operands. */
+enum ctl_status ctl_run_two(struct ctl_run *run,
+			    const struct ctl_command *command, char *first,
+			    char *second);
+
 /* A file with TEXT in it, by a path that is good until the next call. */
 char *ctl_run_file(const char *text);
 

@@ -30,6 +30,8 @@ struct hook_io {
 	_Atomic int hold_syncs;
 	_Atomic int hold_writes;
 	_Atomic int hold_links;
+	_Atomic int hold_manifests;	 /* the making of one */
+	_Atomic uint64_t n_manifests;	 /* begun */
 	_Atomic uint64_t n_links;	 /* begun */
 	_Atomic uint64_t syncs_at_write; /* n_syncs when the last one began */
 	/* what a pread of so many bytes or more returns, if not 0 */
