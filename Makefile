@@ -54,26 +54,27 @@ TESTS = test_backup test_bitrot test_buffer test_bytes test_check \
 	test_client_option_struct test_client_pipeline test_client_result \
 	test_client_scan test_client_session test_client_socket_path \
 	test_client_stats test_client_task test_client_tickets \
-	test_client_transport test_compaction_pick test_config \
-	test_connection test_ctl_base64 test_ctl_batch test_ctl_check \
-	test_ctl_command test_ctl_exit test_ctl_export test_ctl_files \
-	test_ctl_finding test_ctl_import test_ctl_json test_ctl_lines \
-	test_ctl_options test_ctl_progress test_ctl_record test_ctl_repair \
-	test_ctl_stats test_ctl_store test_daemon test_digest test_discard \
-	test_dispatch test_engine test_engine_backup test_engine_cold \
-	test_engine_compact test_entry test_events test_failure test_finding \
-	test_folder test_frame test_golden test_hint test_index test_intake \
-	test_inventory test_io test_lane test_latency test_listener \
-	test_lock test_log test_logging test_lookup test_loop test_manifest \
-	test_message test_message_check test_message_reply \
-	test_message_request test_method test_metrics test_monitor \
-	test_options test_output test_path test_paths test_peers \
-	test_pending test_rate test_read_pool test_record test_recovery \
-	test_recovery_load test_recovery_tail test_repair test_repair_damage \
-	test_repair_rebuild test_request test_results test_retire \
-	test_salvage test_scrub test_segment test_segments test_server \
-	test_service test_simfs test_store test_systemd test_tail test_tails \
-	test_units test_upkeep test_view test_whole_file
+	test_client_transport test_cold_history test_compaction_pick \
+	test_config test_connection test_ctl_base64 test_ctl_batch \
+	test_ctl_check test_ctl_command test_ctl_exit test_ctl_export \
+	test_ctl_files test_ctl_finding test_ctl_import test_ctl_json \
+	test_ctl_lines test_ctl_options test_ctl_progress test_ctl_record \
+	test_ctl_repair test_ctl_stats test_ctl_store test_daemon \
+	test_digest test_discard test_dispatch test_engine \
+	test_engine_backup test_engine_cold test_engine_compact test_entry \
+	test_events test_failure test_finding test_folder test_frame \
+	test_golden test_hint test_index test_intake test_inventory test_io \
+	test_lane test_latency test_listener test_lock test_log test_logging \
+	test_lookup test_loop test_manifest test_message test_message_check \
+	test_message_reply test_message_request test_method test_metrics \
+	test_monitor test_options test_output test_path test_paths \
+	test_peers test_pending test_rate test_read_pool test_record \
+	test_recovery test_recovery_load test_recovery_tail test_repair \
+	test_repair_damage test_repair_rebuild test_request test_results \
+	test_retire test_salvage test_scrub test_segment test_segments \
+	test_server test_service test_simfs test_store test_systemd \
+	test_tail test_tails test_units test_upkeep test_view \
+	test_whole_file
 
 # tests/crash/: power cuts and injected faults.  A word that does not begin
 # with test_ is no program but shared.
