@@ -54,14 +54,14 @@ TESTS = test_backup test_bitrot test_buffer test_bytes test_check \
 	test_client_option_struct test_client_pipeline test_client_result \
 	test_client_scan test_client_session test_client_socket_path \
 	test_client_stats test_client_task test_client_tickets \
-	test_client_transport test_compaction test_compaction_damage \
-	test_compaction_graves test_compaction_output test_compaction_pick \
-	test_config test_connection test_ctl_base64 test_ctl_batch \
-	test_ctl_check test_ctl_command test_ctl_exit test_ctl_export \
-	test_ctl_files test_ctl_finding test_ctl_import test_ctl_json \
-	test_ctl_lines test_ctl_options test_ctl_progress test_ctl_record \
-	test_ctl_repair test_ctl_stats test_ctl_store test_daemon \
-	test_digest test_discard test_dispatch test_engine \
+	test_client_transport test_cold_history test_compaction \
+	test_compaction_damage test_compaction_graves test_compaction_output \
+	test_compaction_pick test_config test_connection test_ctl_base64 \
+	test_ctl_batch test_ctl_check test_ctl_command test_ctl_exit \
+	test_ctl_export test_ctl_files test_ctl_finding test_ctl_import \
+	test_ctl_json test_ctl_lines test_ctl_options test_ctl_progress \
+	test_ctl_record test_ctl_repair test_ctl_stats test_ctl_store \
+	test_daemon test_digest test_discard test_dispatch test_engine \
 	test_engine_backup test_engine_cold test_engine_compact test_entry \
 	test_events test_failure test_finding test_folder test_folder_output \
 	test_frame test_golden test_hint test_hint_filter test_index \
