@@ -34,6 +34,8 @@ static void account(struct recovery *out, struct segment *segment,
 		segment->dead_bytes += len;
 	} else {
 		segment->live_bytes += len;
+		if (place->flags & INDEX_HAS_EXPIRY)
+			segment->expiring_bytes += len;
 		out->live_bytes += len;
 	}
 	if (loaded->outcome == INDEX_LOAD_NEW ||
@@ -43,6 +45,8 @@ static void account(struct recovery *out, struct segment *segment,
 	len = place_len(out, &loaded->other);
 	out->live_bytes -= len;
 	if (other) {
+		if (loaded->other.flags & INDEX_HAS_EXPIRY)
+			other->expiring_bytes -= len;
 		other->live_bytes -= len;
 		other->dead_bytes += len;
 	}
@@ -65,6 +69,7 @@ int recovery_load_entry(struct recovery *out, struct segment *segment,
 		return 0;
 	if (entry->sequence < segment->first_sequence)
 		segment->first_sequence = entry->sequence;
+	segment_note_expiry(segment, entry->expires_at_ms);
 	if (entry->flags & ENTRY_HAS_EXPIRY)
 		place.flags |= INDEX_HAS_EXPIRY;
 	if (entry->kind == ENTRY_TOMBSTONE)
