@@ -54,14 +54,14 @@ TESTS = test_backup test_bitrot test_buffer test_bytes test_check \
 	test_client_option_struct test_client_pipeline test_client_result \
 	test_client_scan test_client_session test_client_socket_path \
 	test_client_stats test_client_task test_client_tickets \
-	test_client_transport test_compaction test_compaction_damage \
-	test_compaction_graves test_compaction_output test_compaction_pick \
-	test_config test_connection test_ctl_base64 test_ctl_batch \
-	test_ctl_check test_ctl_command test_ctl_exit test_ctl_export \
-	test_ctl_files test_ctl_finding test_ctl_import test_ctl_json \
-	test_ctl_lines test_ctl_options test_ctl_progress test_ctl_record \
-	test_ctl_repair test_ctl_stats test_ctl_store test_daemon \
-	test_digest test_discard test_dispatch test_engine \
+	test_client_transport test_cold_history test_compaction \
+	test_compaction_damage test_compaction_graves test_compaction_output \
+	test_compaction_pick test_config test_connection test_ctl_base64 \
+	test_ctl_batch test_ctl_check test_ctl_command test_ctl_exit \
+	test_ctl_export test_ctl_files test_ctl_finding test_ctl_import \
+	test_ctl_json test_ctl_lines test_ctl_options test_ctl_progress \
+	test_ctl_record test_ctl_repair test_ctl_stats test_ctl_store \
+	test_daemon test_digest test_discard test_dispatch test_engine \
 	test_engine_backup test_engine_cold test_engine_compact test_entry \
 	test_events test_failure test_finding test_folder test_folder_output \
 	test_frame test_golden test_hint test_hint_filter test_index \
@@ -95,17 +95,22 @@ FUZZ = fuzz_client fuzz_connection fuzz_entry fuzz_frame fuzz_hint \
 
 # tests/bench/: one module each, bench_MODULE; `make microbench` runs them.
 # What is named otherwise helps the scripts there.
-BENCH = bench_cold bench_index bench_large bench_message bench_restart load
+BENCH = bench_cold bench_index bench_large bench_message bench_restart load \
+	steady
 
 # tests/e2e/: the real programs.  What is named test_ is run (of these,
 # E2E_ALONE with nothing beside it, since it measures time), the rest helps;
 # a word without .sh is built from C.
-E2E = hostile kill_oracle manifest_version notify put_rate records \
-	test_activation.sh test_backup.sh test_bad_input.sh \
-	test_check_repair.sh test_full_disk.sh test_getmectl.sh \
-	test_hostile.sh test_kill.sh test_real_data.sh test_start.sh \
+E2E = hostile manifest_version notify put_rate records test_activation.sh \
+	test_backup.sh test_bad_input.sh test_check_repair.sh \
+	test_delete_most.sh test_full_disk.sh test_getmectl.sh \
+	test_hostile.sh test_real_data.sh test_soak.sh test_start.sh \
 	test_sync_order.sh test_systemd_units.sh wire
 E2E_ALONE = test_rates.sh
+
+# tests/torture/: everything at once, for long; all but `soak` is shared.
+TORTURE = soak soak_backup soak_crowd soak_daemon soak_faults soak_gate \
+	soak_keys soak_reader soak_scan soak_upkeep soak_writer
 
 # Tests that are built and run with ThreadSanitizer too.
 TSAN_TESTS = test_cold_history test_engine test_engine_backup \
@@ -128,7 +133,8 @@ C_SOURCES = $(COMMON:%=common/%.c) $(PROTO:%=proto/%.c) \
 	$(TESTS:%=tests/%.c) \
 	$(CRASH:%=tests/crash/%.c) $(FUZZ:%=tests/fuzz/%.c) \
 	$(GOLDEN:%=tests/golden/%.c) \
-	$(BENCH:%=tests/bench/%.c) $(E2E_C:%=tests/e2e/%.c)
+	$(BENCH:%=tests/bench/%.c) $(E2E_C:%=tests/e2e/%.c) \
+	$(TORTURE:%=tests/torture/%.c)
 E2E_C = $(filter-out %.sh,$(E2E) $(E2E_ALONE))
 E2E_SH = $(filter %.sh,$(E2E) $(E2E_ALONE))
 SOURCES = $(C_SOURCES) $(E2E_SH:%=tests/e2e/%) $(MAN:%=man/%) \
@@ -217,7 +223,8 @@ DAEMON_O = $(call object,daemon,$(DAEMON))
 LIBRARY_O = $(call object,client,$(LIBRARY))
 GETMECTL_O = $(call object,client,$(GETMECTL))
 SUPPORT_O = $(call object,tests/support,$(SUPPORT)) \
-	$(call object,tests/crash,$(filter-out test_%,$(CRASH)))
+	$(call object,tests/crash,$(filter-out test_%,$(CRASH))) \
+	$(call object,tests/torture,$(filter-out soak,$(TORTURE)))
 
 LAYERS = $(patsubst %,$(B)/lib%.a,support ctl client daemon proto common)
 PROGRAMS = $(patsubst %,$(B)/%,getmed getmectl)
@@ -227,7 +234,8 @@ SHARED = $(B)/libgetme-client.so.$(VERSION)
 TEST_PROGRAMS = $(addprefix $(B)/tests/,$(TESTS) \
 	$(addprefix crash/,$(filter test_%,$(CRASH))) \
 	$(addprefix golden/,$(GOLDEN)) \
-	$(addprefix bench/,$(BENCH)) $(addprefix e2e/,$(E2E_C)))
+	$(addprefix bench/,$(BENCH)) $(addprefix e2e/,$(E2E_C)) \
+	torture/soak)
 
 .PHONY: all tests
 all: $(PROGRAMS) $(LIBRARIES) $(B)/getme-client.pc $(B)/man/done \
@@ -484,7 +492,7 @@ check-tree: all $(LAYERS)
 
 e2e_programs = $(addprefix tests/e2e/,$(filter test_%.sh,$(1))) \
 	$(addprefix $(B)/tests/e2e/,$(filter-out %.sh,$(filter test_%,$(1))))
-check-e2e: all $(E2E_C:%=$(B)/tests/e2e/%)
+check-e2e: all $(E2E_C:%=$(B)/tests/e2e/%) $(B)/tests/torture/soak
 	@$(RUN) -s e2e -j $(E2E_JOBS) $(call e2e_programs,$(E2E)) \
 		$(if $(E2E_ALONE),-- $(call e2e_programs,$(E2E_ALONE)))
 

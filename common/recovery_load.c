@@ -171,14 +171,17 @@ static int load_sealed(struct recovery *out, struct segment *segment)
 		hint_deinit(&hint);
 		return result;
 	}
-	if (result == HINT_BAD) {
+	if (result == -ENOMEM)
+		return result;
+	/* One that cannot be read is no loss: the segment has all of it. */
+	if (result != -ENOENT) {
 		out->hints_rebuilt++;
 		events_add(out->events, EVENT_WARNING,
-			   "the hint of segment %u is damaged: the segment is "
-			   "read instead, the hint written again",
-			   segment->id);
-	} else if (result != -ENOENT) {
-		return result;
+			   "the hint of segment %u %s: the segment is read "
+			   "instead, the hint written again",
+			   segment->id,
+			   result == HINT_BAD ? "is damaged"
+					      : "cannot be read");
 	}
 	result = recovery_scan(out, segment);
 	return result == 0 ? recovery_want_hint(out, segment) : result;

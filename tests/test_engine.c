@@ -16,6 +16,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/segment.h"
 #include "tests/support/engine_rig.h"
 #include "tests/support/store_kit.h"
 
@@ -968,13 +969,17 @@ static void test_a_damaged_value_is_corrupt_and_can_be_replaced(void **state)
 {
 	struct engine_rig *rig = *state;
 	struct io *io = io_system();
+	char name[SEGMENT_NAME_MAX];
 	struct rig_request stat;
+	uint32_t id;
 
 	assert_int_equal(rig_put(rig, "k", "older"), 0);
 	assert_int_equal(rig_put(rig, "k", "newer"), 0);
 	assert_int_equal(rig_put(rig, "other", "value"), 0);
-	kit_flip(io, rig->dir, "0000000001.seg",
-		 kit_find(io, rig->dir, 1, "k").value_off, 1);
+	id = rig_active_segment(rig);
+	segment_name(id, name);
+	kit_flip(io, rig->dir, name, kit_find(io, rig->dir, id, "k").value_off,
+		 1);
 	assert_int_equal(rig_get(rig, "k", NULL), ENGINE_CORRUPT);
 	/* Its key is whole, and so is the other one. */
 	rig_fill_get(&stat, "k");

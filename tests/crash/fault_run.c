@@ -126,7 +126,8 @@ static void check_result(struct fault_run *run, const char *step, int result)
 		verify_fail(&run->verify, "%.2s returns %d before the fault",
 			    step, result);
 	else if (result > 0 && result != STORE_UNKNOWN &&
-		 result != STORE_READ_ONLY)
+		 result != STORE_READ_ONLY &&
+		 !(*step == 'B' && result == STORE_REFUSED))
 		verify_fail(&run->verify, "%.2s returns %d", step, result);
 	else if (result == STORE_READ_ONLY && run->store &&
 		 !is_read_only(run->store) && *step != 'O' && *step != 'X')

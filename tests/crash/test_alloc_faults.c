@@ -34,7 +34,7 @@ enum {
 static const char *const workloads[] = {
 	"a3b3m3d3b1", "a1m2b3d1Sb1e2",	"a3Rb3Rm3d3",  "a3b1Ca3m3",
 	"a3m1Ob3d3O", "a3b3Ra1d1K",	"m3Ra3KOb1RK", "a3b1Xd1m2X",
-	"a3Rb1XC",    "a1b3RKXa1KXe3K", "g3a1Xg1d3X",
+	"a3Rb1XC",    "a1b3RKXa1KXe3K", "g3a1Xg1d3X",  "a3Rb1Ba1Bd3",
 };
 
 /* ---- allocations that fail ---- */

@@ -269,3 +269,10 @@ void rig_settle(struct engine_rig *rig)
 
 	upkeep_settle(local->store->upkeep);
 }
+
+uint32_t rig_active_segment(struct engine_rig *rig)
+{
+	const struct local *local = (struct local *)(void *)rig->engine;
+
+	return local->store->log.active->id;
+}

@@ -27,6 +27,8 @@ int64_t model_next(const struct writer_model *model)
 static void apply(struct model_state states[MODEL_KEYS],
 		  const struct model_op *op)
 {
+	if (op->clears)
+		memset(states, 0, MODEL_KEYS * sizeof(*states));
 	for (size_t i = 0; i < op->n; i++)
 		states[op->changes[i].key] = op->changes[i].state;
 }
@@ -111,72 +113,133 @@ bool model_read(unsigned int writer, unsigned int key, const void *data,
 	return same;
 }
 
-static bool equal(const struct model_state *a, const struct model_state *b)
+/* Whether EXPECTED may have been found as FOUND. */
+static bool fits(const struct model_state *expected,
+		 const struct model_state *found, const struct model_view *view)
 {
-	return a->present == b->present &&
-	       (!a->present || a->number == b->number);
+	int64_t end_ms = expected->expires_at_ms;
+
+	if (!found->present)
+		return !expected->present ||
+		       (end_ms > 0 && end_ms <= view->to_ms);
+	return expected->present && expected->number == found->number &&
+	       (end_ms == 0 || end_ms >= view->from_ms);
 }
 
 /* The first key that differs, or MODEL_KEYS. */
-static unsigned int difference(const struct model_state *a,
-			       const struct model_state *b)
+static unsigned int difference(const struct model_state *states,
+			       const struct model_view *view)
 {
 	unsigned int key = 0;
 
-	while (key < MODEL_KEYS && equal(&a[key], &b[key]))
+	while (key < MODEL_KEYS && fits(&states[key], &view->found[key], view))
 		key++;
 	return key;
 }
 
 static void explain(const struct writer_model *model, unsigned int key,
-		    const struct model_state *found, int64_t least, char *why,
-		    size_t why_len)
+		    const struct model_state *found, size_t least, size_t most,
+		    char *why, size_t why_len)
 {
 	snprintf(why, why_len,
 		 "w%u/%u holds %s%" PRId64 " and no prefix fits; it was "
-		 "%s%" PRId64 " before number %" PRId64 "; all up to %" PRId64
-		 " must be there, %" PRId64 " was the last",
+		 "%s%" PRId64 " before number %" PRId64 "; all before %" PRId64
+		 " must be there, none from %" PRId64 " on may",
 		 model->writer, key, found->present ? "" : "nothing, not ",
 		 found->number, model->settled[key].present ? "" : "not ",
-		 model->settled[key].number, model->first, least,
-		 model_next(model) - 1);
+		 model->settled[key].number, model->first,
+		 model->first + (int64_t)least, model->first + (int64_t)most);
 }
 
-bool model_settle(struct writer_model *model,
-		  const struct model_state found[MODEL_KEYS], int64_t seen,
-		  char *why, size_t why_len)
+bool model_find(const struct writer_model *model, const struct model_view *view,
+		size_t least, size_t most, struct model_cut *cut, char *why,
+		size_t why_len)
 {
 	struct model_state states[MODEL_KEYS];
-	int64_t least = model->first + (int64_t)model->n_acked - 1;
-	unsigned int key = MODEL_KEYS;
-	unsigned int first_key = MODEL_KEYS;
-	size_t n = 0;
+	struct model_cut fitting = { SIZE_MAX, 0 };
+	unsigned int first_key = 0;
 
-	if (least < seen)
-		least = seen;
 	memcpy(states, model->settled, sizeof(states));
-	for (;; n++) {
-		if (model->first + (int64_t)n > least) {
-			key = difference(states, found);
-			if (first_key == MODEL_KEYS)
-				first_key = key;
-			if (key == MODEL_KEYS)
-				break;
+	for (size_t n = 0; n <= most; n++) {
+		unsigned int key =
+			n < least ? MODEL_KEYS : difference(states, view);
+
+		if (n == least)
+			first_key = key;
+		if (n >= least && key == MODEL_KEYS) {
+			if (fitting.fewest == SIZE_MAX)
+				fitting.fewest = n;
+			fitting.most = n;
 		}
-		if (n == model->n_ops || n == model->n_limit)
-			break;
-		apply(states, &model->ops[n]);
+		if (n < most)
+			apply(states, &model->ops[n]);
 	}
-	if (key < MODEL_KEYS || model->first + (int64_t)n <= least) {
+	if (fitting.fewest == SIZE_MAX) {
 		explain(model, first_key % MODEL_KEYS,
-			&found[first_key % MODEL_KEYS], least, why, why_len);
+			&view->found[first_key % MODEL_KEYS], least, most, why,
+			why_len);
 		return false;
 	}
-	memcpy(model->settled, found, sizeof(model->settled));
-	memcpy(model->last, found, sizeof(model->last));
+	*cut = fitting;
+	return true;
+}
+
+bool model_fits(const struct writer_model *model, const struct model_view *view,
+		int64_t seen, struct model_cut *cut, char *why, size_t why_len)
+{
+	size_t least = model->n_acked;
+	size_t most =
+		model->n_ops < model->n_limit ? model->n_ops : model->n_limit;
+
+	if (seen >= model->first + (int64_t)least)
+		least = (size_t)(seen - model->first) + 1;
+	return model_find(model, view, least, most, cut, why, why_len);
+}
+
+/*
+ * The most: what a later one of them has changed has expired since, or was
+ * removed again.
+ */
+void model_settle(struct writer_model *model, const struct model_cut *cut)
+{
+	for (size_t n = 0; n < cut->most; n++)
+		apply(model->settled, &model->ops[n]);
+	memcpy(model->last, model->settled, sizeof(model->last));
 	model->first = model_next(model);
 	model->n_ops = 0;
 	model->n_acked = 0;
 	model->n_limit = SIZE_MAX;
-	return true;
+}
+
+/* Since when a missing one should be there; 0: it need not. */
+static uint64_t is_due_ns(const struct model_op *op)
+{
+	/* A clear is the same one for all writers. */
+	return op->clears ? op->sent_ns - 1 : op->answered_ns;
+}
+
+bool model_cuts_agree(const struct writer_model *const *models,
+		      const struct model_cut *cuts, unsigned int n,
+		      unsigned int *n_sent, unsigned int *n_missing)
+{
+	uint64_t sent_ns = 0;
+	uint64_t missing_ns = UINT64_MAX;
+
+	for (unsigned int i = 0; i < n; i++) {
+		const struct model_op *ops = models[i]->ops;
+		size_t last = cuts[i].fewest;
+		uint64_t due_ns = 0;
+
+		if (last > 0 && ops[last - 1].sent_ns > sent_ns) {
+			sent_ns = ops[last - 1].sent_ns;
+			*n_sent = i;
+		}
+		if (cuts[i].most < models[i]->n_ops)
+			due_ns = is_due_ns(&ops[cuts[i].most]);
+		if (due_ns > 0 && due_ns < missing_ns) {
+			missing_ns = due_ns;
+			*n_missing = i;
+		}
+	}
+	return missing_ns >= sent_ns;
 }

@@ -5,9 +5,9 @@
  * A writer has keys of its own and numbers its operations.  One connection's
  * requests take effect in the order sent, so a killed daemon leaves the keys
  * as they were after some prefix of the operations: one that holds all that
- * were acknowledged and all whose effect a reader saw.  Keys of three kinds:
- * plain ones; a group, which only batches touch and always as a whole; and
- * counters.
+ * were acknowledged and all whose effect a reader saw.  A backup holds such a
+ * prefix, too.  Keys of four kinds: plain ones; a group, which only batches
+ * touch and always as a whole; some that expire; and counters.
  *
  * Every value tells its writer, its key and its operation, and all of its
  * bytes follow from these.
@@ -22,10 +22,12 @@
 enum {
 	MODEL_PLAIN = 64,
 	MODEL_GROUP = 8,
+	MODEL_EXPIRING = 8,
 	MODEL_COUNTERS = 8,
 	MODEL_FIRST_GROUP = MODEL_PLAIN,
-	MODEL_FIRST_COUNTER = MODEL_PLAIN + MODEL_GROUP,
-	MODEL_KEYS = MODEL_PLAIN + MODEL_GROUP + MODEL_COUNTERS,
+	MODEL_FIRST_EXPIRING = MODEL_FIRST_GROUP + MODEL_GROUP,
+	MODEL_FIRST_COUNTER = MODEL_FIRST_EXPIRING + MODEL_EXPIRING,
+	MODEL_KEYS = MODEL_FIRST_COUNTER + MODEL_COUNTERS,
 
 	MODEL_CHANGES_MAX = MODEL_GROUP, /* of one operation */
 	MODEL_KEY_MAX = 32,		 /* bytes, with the 0 behind it */
@@ -35,6 +37,7 @@ enum {
 struct model_state {
 	bool present;
 	int64_t number; /* the operation that wrote it; a counter's value */
+	int64_t expires_at_ms; /* since 1970; 0: never, or not known */
 };
 
 struct model_change {
@@ -45,6 +48,23 @@ struct model_change {
 struct model_op {
 	size_t n;
 	struct model_change changes[MODEL_CHANGES_MAX];
+	bool clears; /* all keys; n is 0 */
+	/* CLOCK_MONOTONIC: before it was sent; after its answer, 0: none */
+	uint64_t sent_ns;
+	uint64_t answered_ns;
+};
+
+/* What all keys held at some time of the span; CLOCK_REALTIME. */
+struct model_view {
+	struct model_state found[MODEL_KEYS];
+	int64_t from_ms;
+	int64_t to_ms;
+};
+
+/* The fewest and the most operations after which a view is what is there. */
+struct model_cut {
+	size_t fewest;
+	size_t most;
 };
 
 struct writer_model {
@@ -81,12 +101,31 @@ bool model_read(unsigned int writer, unsigned int key, const void *data,
 		size_t len, struct model_state *state);
 
 /*
- * FOUND is what all keys hold.  True, and ops is empty, when that is the
- * state after a prefix of ops that is long enough; SEEN is the highest number
- * that a reader saw.  Else WHY says what does not fit.
+ * Whether VIEW fits after some number of ops from LEAST to MOST, which CUT
+ * tells.  Else WHY says what does not fit.
  */
-bool model_settle(struct writer_model *model,
-		  const struct model_state found[MODEL_KEYS], int64_t seen,
-		  char *why, size_t why_len);
+bool model_find(const struct writer_model *model, const struct model_view *view,
+		size_t least, size_t most, struct model_cut *cut, char *why,
+		size_t why_len);
+
+/*
+ * VIEW is what there is after the daemon was started again.  True when that
+ * is the state after a prefix of ops that is long enough; SEEN is the highest
+ * number that a reader saw.
+ */
+bool model_fits(const struct writer_model *model, const struct model_view *view,
+		int64_t seen, struct model_cut *cut, char *why, size_t why_len);
+
+/* Goes on from where CUT is; ops is empty. */
+void model_settle(struct writer_model *model, const struct model_cut *cut);
+
+/*
+ * Cuts of one instant, one for each of N models.  False when an operation is
+ * missing in one of them that was answered before another that is there was
+ * sent: N_SENT and N_MISSING are the writers'.
+ */
+bool model_cuts_agree(const struct writer_model *const *models,
+		      const struct model_cut *cuts, unsigned int n,
+		      unsigned int *n_sent, unsigned int *n_missing);
 
 #endif
