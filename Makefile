@@ -54,14 +54,14 @@ TESTS = test_backup test_bitrot test_buffer test_bytes test_check \
 	test_client_option_struct test_client_pipeline test_client_result \
 	test_client_scan test_client_session test_client_socket_path \
 	test_client_stats test_client_task test_client_tickets \
-	test_client_transport test_compaction test_compaction_damage \
-	test_compaction_graves test_compaction_output test_compaction_pick \
-	test_config test_connection test_ctl_base64 test_ctl_batch \
-	test_ctl_check test_ctl_command test_ctl_exit test_ctl_export \
-	test_ctl_files test_ctl_finding test_ctl_import test_ctl_json \
-	test_ctl_lines test_ctl_options test_ctl_progress test_ctl_record \
-	test_ctl_repair test_ctl_stats test_ctl_store test_daemon \
-	test_digest test_discard test_dispatch test_engine \
+	test_client_transport test_cold_history test_compaction \
+	test_compaction_damage test_compaction_graves test_compaction_output \
+	test_compaction_pick test_config test_connection test_ctl_base64 \
+	test_ctl_batch test_ctl_check test_ctl_command test_ctl_exit \
+	test_ctl_export test_ctl_files test_ctl_finding test_ctl_import \
+	test_ctl_json test_ctl_lines test_ctl_options test_ctl_progress \
+	test_ctl_record test_ctl_repair test_ctl_stats test_ctl_store \
+	test_daemon test_digest test_discard test_dispatch test_engine \
 	test_engine_backup test_engine_cold test_engine_compact test_entry \
 	test_events test_failure test_finding test_folder test_folder_output \
 	test_frame test_golden test_hint test_hint_filter test_index \
@@ -82,8 +82,9 @@ TESTS = test_backup test_bitrot test_buffer test_bytes test_check \
 
 # tests/crash/: power cuts and injected faults.  A word that does not begin
 # with test_ is no program but shared.
-CRASH = hashset oracle simbytes simfs simfs_states simtree verify workload \
-	test_failed_sync test_faults test_powercut test_repair_cut
+CRASH = fault_run hashset oracle simbytes simfs simfs_states simtree verify \
+	workload test_alloc_faults test_failed_sync test_faults \
+	test_powercut test_repair_cut
 
 # tests/golden/: what makes golden stores; built, and run by hand.
 GOLDEN = make_golden
@@ -100,11 +101,11 @@ BENCH = bench_cold bench_index bench_large bench_message bench_restart load \
 # tests/e2e/: the real programs.  What is named test_ is run (of these,
 # E2E_ALONE with nothing beside it, since it measures time), the rest helps;
 # a word without .sh is built from C.
-E2E = hostile manifest_version notify put_rate records \
-	test_activation.sh test_backup.sh test_bad_input.sh \
-	test_check_repair.sh test_delete_most.sh test_full_disk.sh \
-	test_getmectl.sh test_hostile.sh test_real_data.sh test_soak.sh \
-	test_start.sh test_systemd_units.sh wire
+E2E = hostile manifest_version notify put_rate records test_activation.sh \
+	test_backup.sh test_bad_input.sh test_check_repair.sh \
+	test_delete_most.sh test_full_disk.sh test_getmectl.sh \
+	test_hostile.sh test_real_data.sh test_soak.sh test_start.sh \
+	test_sync_order.sh test_systemd_units.sh wire
 E2E_ALONE = test_rates.sh
 
 # tests/torture/: everything at once, for long; all but `soak` is shared.
@@ -329,6 +330,8 @@ $(B)/libgetme-client.a: $(LIBRARY_O) $(B)/libproto.a $(B)/libcommon.a
 # function to inject failures.
 LDFLAGS_test_client_memory = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 LDFLAGS_test_request = $(LDFLAGS_test_client_memory)
+LDFLAGS_test_alloc_faults = $(LDFLAGS_test_client_memory) \
+	-Wl,--wrap=mmap,--wrap=memfd_create
 TEST_OBJECTS = -Wl,--start-group $(LAYERS) -Wl,--end-group
 $(B)/tests/%: $(B)/obj/tests/%.o $(LAYERS)
 	$(call say,LD,$@)
@@ -492,6 +495,25 @@ e2e_programs = $(addprefix tests/e2e/,$(filter test_%.sh,$(1))) \
 check-e2e: all $(E2E_C:%=$(B)/tests/e2e/%) $(B)/tests/torture/soak
 	@$(RUN) -s e2e -j $(E2E_JOBS) $(call e2e_programs,$(E2E)) \
 		$(if $(E2E_ALONE),-- $(call e2e_programs,$(E2E_ALONE)))
+
+# Takes safety steps out of the engine, one at a time; `make mutants
+# MUTANTS='NAME...'` some of those in tests/mutants/*.list.
+.PHONY: mutants
+mutants:
+	@mkdir -p $(B)
+	@CC='$(CC)' MAKE='$(MAKE)' tests/mutants/run -j $(JOBS) -b $(B) \
+		$(MUTANTS)
+
+# Goes on for SECONDS, with another seed each round (tests/torture/run); PARTS
+# names some of its parts.
+.PHONY: torture fuzz-programs
+torture: all tests
+	@$(MAKE) SAN=address,undefined FUZZING=1 CC='$(FUZZ_CC)' B=$(B)/fuzz \
+		fuzz-programs
+	@tests/torture/run -t $(or $(SECONDS),600) $(if $(SEED),-s $(SEED)) \
+		-j $(JOBS) -b $(B) $(PARTS)
+
+fuzz-programs: $(addprefix $(B)/tests/fuzz/,$(FUZZ))
 
 coverage: coverage-deps
 	@find $(B)/coverage -name '*.gcda' -delete 2>/dev/null || :

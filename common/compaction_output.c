@@ -110,6 +110,7 @@ int compaction_output_begin(struct compaction_output *out,
 	if (result < 0)
 		return result;
 	note_sequence(out->segment, entry->sequence);
+	segment_note_expiry(out->segment, entry->expires_at_ms);
 	*off8 = (uint32_t)(line.off / 8);
 	return 0;
 }

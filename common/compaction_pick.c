@@ -27,6 +27,7 @@ struct candidate {
 	uint64_t copy;
 	uint64_t gain;
 	double score;
+	uint64_t expired; /* of copy: little will be left of it */
 	bool small;
 	bool barred; /* damaged, or not all of it is in the index yet */
 };
@@ -75,7 +76,7 @@ static double score_of(const struct compaction_pick *pick,
 		age = 1 - (double)candidate->segment->last_sequence /
 				  (double)pick->last_sequence;
 	return (double)candidate->gain * (1 + age) /
-	       (double)(candidate->copy + FIXED_COST);
+	       (double)(candidate->copy - candidate->expired + FIXED_COST);
 }
 
 static struct candidate judge(const struct compaction_pick *pick,
@@ -85,6 +86,9 @@ static struct candidate judge(const struct compaction_pick *pick,
 	uint64_t used = segment->header_len + segment->live_bytes;
 	uint64_t stuck = stuck_bytes(pick, segment);
 
+	if (pick->now_ms >= segment->expires_max_ms)
+		candidate.expired = segment->expiring_bytes;
+	used -= candidate.expired;
 	candidate.copy = segment->live_bytes + segment->tombstone_bytes;
 	if (segment->len > used)
 		candidate.gain = segment->len - used;
@@ -96,6 +100,16 @@ static struct candidate judge(const struct compaction_pick *pick,
 			   segment->last_sequence > pick->visible_sequence;
 	candidate.score = score_of(pick, &candidate);
 	return candidate;
+}
+
+/* A full compaction also looks where only some of it may have expired. */
+static bool may_gain(const struct candidate *candidate, uint64_t now_ms)
+{
+	const struct segment *segment = candidate->segment;
+
+	return candidate->gain > 0 ||
+	       (segment->is_wanted && segment->expiring_bytes > 0 &&
+		now_ms >= segment->expires_min_ms);
 }
 
 static void gather(void *ctx, struct segment *segment)
@@ -128,7 +142,7 @@ static void gather(void *ctx, struct segment *segment)
 	all->n_small += candidate->small;
 	all->all_dead =
 		all->all_dead || (candidate->copy == 0 && candidate->gain > 0);
-	if (candidate->gain == 0 && !candidate->small)
+	if (!may_gain(candidate, all->pick->now_ms) && !candidate->small)
 		segment->is_wanted = false;
 	all->wanted = all->wanted || segment->is_wanted;
 }
@@ -254,7 +268,7 @@ static size_t take(struct candidates *all, enum compaction_reason reason,
 /* One small segment by itself becomes no fewer. */
 static bool is_of_use(const struct candidates *all, size_t n)
 {
-	return n > 1 || (n == 1 && all->at[0].gain > 0);
+	return n > 1 || (n == 1 && may_gain(&all->at[0], all->pick->now_ms));
 }
 
 static struct segment **copy_out(const struct candidate *from, size_t n)

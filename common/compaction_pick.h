@@ -1,8 +1,9 @@
 /*
  * compaction_pick: whether to compact, and what.
  *
- * Of a sealed segment GARBAGE is what the index does not point to, COPY is
- * what a run would have to write again at most: the live entries, and the
+ * Of a sealed segment GARBAGE is what the index does not point to, and what
+ * has expired, once all of it has that will: nobody needs to ask for it.  COPY
+ * is what a run would have to write again at most: the live entries, and the
  * tombstones.  What it gives back is the garbage, but for tombstones of which
  * the last run found that they are still needed, as long as the segment that
  * needs them is there, and until other runs have given something back.
@@ -65,6 +66,7 @@ struct compaction_pick {
 	 */
 	uint64_t visible_sequence;
 	uint64_t bytes_freed; /* by all runs so far */
+	uint64_t now_ms;      /* for expiry */
 	bool is_full;	      /* the disk */
 	/* out; arrays are owned by the caller */
 	enum compaction_reason reason;

@@ -126,14 +126,24 @@ static void cancel(struct cold *cold)
 	refuse(cold, ENGINE_CLOSED);
 }
 
-/* As many as there are now: what is submitted again waits for a turn. */
+/*
+ * As many as there are now.  What ended behind them, handed over while these
+ * were taken, woke nobody, since there was something to take: it gets a turn
+ * of its own.
+ */
 void cold_take(struct local *local)
 {
-	size_t n = local->n_cold;
-	struct read_job *job;
+	size_t n;
 
-	for (; n > 0 && (job = read_pool_take(local->pool)) != NULL; n--)
+	for (n = local->n_cold; n > 0; n--) {
+		struct read_job *job = read_pool_take(local->pool);
+
+		if (!job)
+			return;
 		take_back(cold_of(job));
+	}
+	if (local->n_cold > 0)
+		local->host.wake(local->host.ctx);
 }
 
 void cold_close(struct local *local)

@@ -10,8 +10,9 @@
  *  2. Submitting never waits and refuses nothing: what cannot begin yet waits
  *     in a list.  No job begins while READ_POOL_DONE_MAX are done and not
  *     taken, so what results hold is bounded when the loop is slow.
- *  3. wake is called without the lock, from a pool thread, when there is
- *     something to take.
+ *  3. wake is called without the lock, from a pool thread, when a job ends
+ *     and nothing else waits to be taken: who was woken takes until there is
+ *     none, or comes back by itself.
  */
 #ifndef GETME_COMMON_READ_POOL_H
 #define GETME_COMMON_READ_POOL_H

@@ -22,11 +22,30 @@ int recovery_fail(struct recovery_run_state *run, int result,
 	return result;
 }
 
+const char *recovery_advice(int result)
+{
+	switch (result) {
+	case -EACCES:
+	case -EPERM:
+		return ": it belongs to another user; run as its owner, or as "
+		       "root give all of the store to who runs getmed (chown "
+		       "-R)";
+	case -EROFS:
+		return ": mount it for writing";
+	case -EIO:
+		return ": check the disk; 'getmectl check' tells what can be "
+		       "read";
+	default:
+		return io_is_full(result) ? ": free some room" : "";
+	}
+}
+
 int recovery_fail_errno(struct recovery_run_state *run, int result,
 			const char *what, uint32_t id)
 {
-	return recovery_fail(run, result, "%s: %s segment %u: %s",
-			     run->out->dir, what, id, strerror(-result));
+	return recovery_fail(run, result, "%s: %s segment %u: %s%s",
+			     run->out->dir, what, id, strerror(-result),
+			     recovery_advice(result));
 }
 
 /* ---- the manifest ---- */
@@ -78,9 +97,9 @@ static int load_manifest(struct recovery_run_state *run)
 			"segments",
 			out->dir, out->dir);
 	default:
-		return recovery_fail(run, result,
-				     "%s: cannot read the manifest: %s",
-				     out->dir, strerror(-result));
+		return recovery_fail(
+			run, result, "%s: cannot read the manifest: %s%s",
+			out->dir, strerror(-result), recovery_advice(result));
 	}
 }
 
@@ -105,9 +124,9 @@ static int write_manifest(struct recovery_run_state *run)
 	if (result == MANIFEST_UNKNOWN)
 		result = -EIO;
 	if (result < 0)
-		return recovery_fail(run, result,
-				     "%s: cannot write the manifest: %s",
-				     out->dir, strerror(-result));
+		return recovery_fail(
+			run, result, "%s: cannot write the manifest: %s%s",
+			out->dir, strerror(-result), recovery_advice(result));
 	return 0;
 }
 

@@ -34,6 +34,9 @@ int recovery_fail(struct recovery_run_state *run, int result,
 int recovery_fail_errno(struct recovery_run_state *run, int result,
 			const char *what, uint32_t id);
 
+/* What to do about an errno, to be put behind its text; "" for most. */
+const char *recovery_advice(int result);
+
 /* Removes DIR/NAME; that it is not there is fine. */
 void recovery_unlink(struct recovery *out, const char *name);
 

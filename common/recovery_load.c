@@ -34,6 +34,8 @@ static void account(struct recovery *out, struct segment *segment,
 		segment->dead_bytes += len;
 	} else {
 		segment->live_bytes += len;
+		if (place->flags & INDEX_HAS_EXPIRY)
+			segment->expiring_bytes += len;
 		out->live_bytes += len;
 	}
 	if (loaded->outcome == INDEX_LOAD_NEW ||
@@ -43,6 +45,8 @@ static void account(struct recovery *out, struct segment *segment,
 	len = place_len(out, &loaded->other);
 	out->live_bytes -= len;
 	if (other) {
+		if (loaded->other.flags & INDEX_HAS_EXPIRY)
+			other->expiring_bytes -= len;
 		other->live_bytes -= len;
 		other->dead_bytes += len;
 	}
@@ -65,6 +69,7 @@ int recovery_load_entry(struct recovery *out, struct segment *segment,
 		return 0;
 	if (entry->sequence < segment->first_sequence)
 		segment->first_sequence = entry->sequence;
+	segment_note_expiry(segment, entry->expires_at_ms);
 	if (entry->flags & ENTRY_HAS_EXPIRY)
 		place.flags |= INDEX_HAS_EXPIRY;
 	if (entry->kind == ENTRY_TOMBSTONE)
@@ -166,14 +171,17 @@ static int load_sealed(struct recovery *out, struct segment *segment)
 		hint_deinit(&hint);
 		return result;
 	}
-	if (result == HINT_BAD) {
+	if (result == -ENOMEM)
+		return result;
+	/* One that cannot be read is no loss: the segment has all of it. */
+	if (result != -ENOENT) {
 		out->hints_rebuilt++;
 		events_add(out->events, EVENT_WARNING,
-			   "the hint of segment %u is damaged: the segment is "
-			   "read instead, the hint written again",
-			   segment->id);
-	} else if (result != -ENOENT) {
-		return result;
+			   "the hint of segment %u %s: the segment is read "
+			   "instead, the hint written again",
+			   segment->id,
+			   result == HINT_BAD ? "is damaged"
+					      : "cannot be read");
 	}
 	result = recovery_scan(out, segment);
 	return result == 0 ? recovery_want_hint(out, segment) : result;

@@ -28,8 +28,8 @@
  *   id, fd, capacity, header_len  set once
  *   len, synced_len, first and last sequence   the thread that appends;
  *                  others only once it is sealed
- *   live_bytes, dead_bytes, tombstone_bytes, stuck_*, is_damaged, is_wanted
- *                  the thread that writes the index
+ *   live_bytes, expir*, dead_bytes, tombstone_bytes, stuck_*, is_damaged,
+ *   is_wanted      the thread that writes the index
  */
 #ifndef GETME_COMMON_SEGMENT_H
 #define GETME_COMMON_SEGMENT_H
@@ -69,6 +69,9 @@ struct segment {
 	uint64_t first_sequence; /* 0: no entries; none in it has a lower one */
 	uint64_t last_sequence;
 	uint64_t live_bytes;
+	uint64_t expiring_bytes;  /* of the live ones, those that will expire */
+	uint64_t expires_min_ms;  /* before it none of them has; 0: none will */
+	uint64_t expires_max_ms;  /* by then all of them have */
 	uint64_t dead_bytes;	  /* tombstones are dead */
 	uint64_t tombstone_bytes; /* of the dead ones; a run may keep them */
 	uint64_t stuck_bytes;	  /* of these, what the last run had to keep */
@@ -84,6 +87,19 @@ struct segment {
 	struct segment *retired_next;
 	uint64_t retired_at;
 };
+
+/* An entry of it has this expiry; 0: none. */
+static inline void segment_note_expiry(struct segment *segment,
+				       uint64_t expires_at_ms)
+{
+	if (expires_at_ms == 0)
+		return;
+	if (segment->expires_min_ms == 0 ||
+	    expires_at_ms < segment->expires_min_ms)
+		segment->expires_min_ms = expires_at_ms;
+	if (expires_at_ms > segment->expires_max_ms)
+		segment->expires_max_ms = expires_at_ms;
+}
 
 /* "0000000001.seg" and "0000000001.hint". */
 void segment_name(uint32_t id, char name[SEGMENT_NAME_MAX]);

@@ -121,6 +121,8 @@ void store_note_dead(struct store *store, const struct index_place *place)
 		return;
 	if (place->len8 == INDEX_LEN8_UNKNOWN)
 		len = segment->live_bytes;
+	if (place->flags & INDEX_HAS_EXPIRY)
+		segment->expiring_bytes -= len;
 	segment->live_bytes -= len;
 	segment->dead_bytes += len;
 	store->live_bytes -= len;
@@ -152,6 +154,9 @@ static void apply_item(struct store *store, const struct record *record,
 		return;
 	}
 	segment->live_bytes += item->len;
+	if (place.flags & INDEX_HAS_EXPIRY)
+		segment->expiring_bytes += item->len;
+	segment_note_expiry(segment, record->expires_at_ms[i]);
 	store->live_bytes += item->len;
 	if (index_put(store->index, digest, &place, &old) == INDEX_REPLACED)
 		store_note_dead(store, &old);

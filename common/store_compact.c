@@ -49,6 +49,7 @@ int store_compact_begin(struct store *store,
 		.last_sequence = store->log.last_sequence,
 		.visible_sequence = store->visible_sequence,
 		.bytes_freed = store->run.bytes_freed,
+		.now_ms = store->io->clock_ms(store->io),
 		.is_full = store_is_full(store),
 	};
 	int result;
@@ -100,6 +101,8 @@ static void account_move(struct store *store, struct segment *output,
 	}
 	store_note_dead(store, from);
 	output->live_bytes += len;
+	if (from->flags & INDEX_HAS_EXPIRY)
+		output->expiring_bytes += len;
 	store->live_bytes += len;
 }
 

@@ -74,8 +74,8 @@ static int lock_folder(struct store *store, struct lock_report *report,
 			    store->dir);
 	if (result < 0)
 		return fail(error, result,
-			    "%s/LOCK: %s: is the folder yours "
-			    "to write?",
+			    "%s/LOCK: %s: run as the store's owner, or as root "
+			    "give all of it to who runs getmed (chown -R)",
 			    store->dir, strerror(-result));
 	store->lock_fd = result;
 	if (report->sync_failed)

@@ -301,14 +301,18 @@ static void round_take(struct upkeep *upkeep, struct take_request *take)
 	}
 }
 
+/* Under the lock.  On a full disk a run that is under way gives room first. */
+static bool wants_spare(const struct upkeep *upkeep)
+{
+	return upkeep->want_spare && !upkeep->spare && !upkeep->stop &&
+	       !(upkeep->output_out && io_is_full(upkeep->spare_error));
+}
+
 static void round_spare(struct upkeep *upkeep, bool wanted)
 {
 	int result;
 
 	if (!wanted || upkeep->unlisted)
-		return;
-	/* On a full disk a run gives room first. */
-	if (upkeep->output_out && io_is_full(upkeep->spare_error))
 		return;
 	result = upkeep_round_reserve(upkeep);
 	if (result == 0)
@@ -411,7 +415,7 @@ static void run_urgent(struct upkeep *upkeep)
 	round_fills(upkeep, &filled);
 	round_take(upkeep, &take);
 	lock(upkeep);
-	want_spare = upkeep->want_spare && !upkeep->spare && !upkeep->stop;
+	want_spare = wants_spare(upkeep);
 	upkeep->retry = false;
 	unlock(upkeep);
 	/* One unlisted segment at a time: there is one place to keep it. */

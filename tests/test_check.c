@@ -132,6 +132,19 @@ static void test_a_compacted_store_is_whole(void **state)
 	assert_int_equal(rest.found.report.n_segments, 2);
 }
 
+static void test_a_backup_is_whole(void **state)
+{
+	struct store *store = kit_open(rest.io, REST_DIR);
+	struct store_error error;
+
+	(void)state;
+	assert_int_equal(store_backup(store, "/backup", &error), 0);
+	kit_close(store);
+	rest_check(rest.fs, "/backup", &rest.found);
+	expect_whole();
+	assert_int_equal(rest.found.report.n_segments, REST_SEGMENTS);
+}
+
 /* ---- what is refused ---- */
 
 static void test_a_store_in_use_is_refused(void **state)
@@ -495,6 +508,7 @@ int main(void)
 		REST_TEST(test_an_empty_store_is_whole),
 		REST_TEST(test_a_cleared_store_is_whole),
 		REST_TEST(test_a_compacted_store_is_whole),
+		REST_TEST(test_a_backup_is_whole),
 		REST_TEST(test_a_store_in_use_is_refused),
 		REST_TEST(test_no_folder_and_no_store_are_refused),
 		REST_TEST(test_a_folder_that_may_not_be_read_is_refused),

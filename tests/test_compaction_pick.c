@@ -201,6 +201,42 @@ static void test_a_ceiling_does_not_hide_small_segments(void **state)
 	assert_int_equal(choose(), COMPACTION_SMALL);
 }
 
+/* Nobody has asked for it, so it still counts as live. */
+static void test_what_has_expired_is_garbage_when_all_of_it_has(void **state)
+{
+	struct segment *segment = add(SIZE, SIZE, 0);
+
+	(void)state;
+	segment->expiring_bytes = SIZE;
+	segment_note_expiry(segment, 5000);
+	segment_note_expiry(segment, 0);
+	segment_note_expiry(segment, 2000);
+	pick.now_ms = 4999;
+	assert_int_equal(choose(), COMPACTION_NO_REASON);
+	pick.now_ms = 5000;
+	assert_int_equal(choose(), COMPACTION_DEAD_SHARE);
+	/* its tombstones may be needed, and there is room for them */
+	assert_true(pick.output_len == segment_header_len(1) + SIZE);
+}
+
+static void test_a_full_compaction_looks_for_what_may_have_expired(void **state)
+{
+	struct segment *segment = add(SIZE, SIZE, 0);
+
+	(void)state;
+	segment->expiring_bytes = SIZE / 2;
+	segment_note_expiry(segment, 5000);
+	segment_note_expiry(segment, 2000);
+	pick.now_ms = 1999;
+	segment->is_wanted = true;
+	assert_int_equal(choose(), COMPACTION_NO_REASON);
+	assert_false(segment->is_wanted);
+	pick.now_ms = 2000;
+	assert_int_equal(choose(), COMPACTION_NO_REASON);
+	segment->is_wanted = true;
+	assert_int_equal(choose(), COMPACTION_WANTED);
+}
+
 /* ---- which ---- */
 
 static void test_only_sealed_segments_that_stand_are_looked_at(void **state)
@@ -428,6 +464,8 @@ int main(void)
 		test(test_many_small_segments_are_a_reason),
 		test(test_a_disk_over_its_ceiling_takes_any_gain),
 		test(test_a_ceiling_does_not_hide_small_segments),
+		test(test_what_has_expired_is_garbage_when_all_of_it_has),
+		test(test_a_full_compaction_looks_for_what_may_have_expired),
 		test(test_only_sealed_segments_that_stand_are_looked_at),
 		test(test_a_damaged_segment_is_left_out_but_may_hold_puts),
 		test(test_a_segment_the_index_has_not_all_of_waits),

@@ -16,7 +16,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/segment.h"
 #include "tests/support/engine_rig.h"
+#include "tests/support/store_kit.h"
 
 static int setup(void **state)
 {
@@ -176,6 +178,8 @@ static void test_none_needs_no_sync(void **state)
 
 	assert_int_equal(rig_put(rig, "warm", "up"), 0);
 	assert_int_equal(rig_simple(rig, ENGINE_SYNC), 0);
+	/* The spare that is made beside it has its own syncs. */
+	rig_settle(rig);
 	before = rig_stat(rig, "syncs");
 	rig_fill_put(&put, "k", "v", ENGINE_NONE);
 	rig_begin(rig, &put);
@@ -197,6 +201,7 @@ static void test_interval_is_synced_by_itself(void **state)
 	rig->options.sync_interval_ms = 20;
 	rig_reopen(rig);
 	assert_int_equal(rig_put(rig, "warm", "up"), 0);
+	rig_settle(rig);
 	before = rig_stat(rig, "syncs");
 	rig_fill_put(&put, "k", "v", ENGINE_INTERVAL);
 	rig_begin(rig, &put);
@@ -946,6 +951,7 @@ static void test_a_delete_of_nothing_is_as_durable_as_it_says(void **state)
 	request.request.durability = ENGINE_NONE;
 	rig_begin(rig, &request);
 	assert_int_equal(rig_wait(rig, &request), 0);
+	rig_settle(rig);
 	before = rig_stat(rig, "syncs");
 	rig_fill_delete(&request, "k");
 	request.request.durability = ENGINE_ALWAYS;
@@ -957,6 +963,32 @@ static void test_a_delete_of_nothing_is_as_durable_as_it_says(void **state)
 	/* Nothing is left that a sync could add. */
 	assert_int_equal(rig_delete(rig, "k", NULL), 0);
 	assert_int_equal(rig_stat(rig, "syncs"), before + 1);
+}
+
+static void test_a_damaged_value_is_corrupt_and_can_be_replaced(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct io *io = io_system();
+	char name[SEGMENT_NAME_MAX];
+	struct rig_request stat;
+	uint32_t id;
+
+	assert_int_equal(rig_put(rig, "k", "older"), 0);
+	assert_int_equal(rig_put(rig, "k", "newer"), 0);
+	assert_int_equal(rig_put(rig, "other", "value"), 0);
+	id = rig_active_segment(rig);
+	segment_name(id, name);
+	kit_flip(io, rig->dir, name, kit_find(io, rig->dir, id, "k").value_off,
+		 1);
+	assert_int_equal(rig_get(rig, "k", NULL), ENGINE_CORRUPT);
+	/* Its key is whole, and so is the other one. */
+	rig_fill_get(&stat, "k");
+	stat.request.op = ENGINE_STAT;
+	rig_begin(rig, &stat);
+	assert_int_equal(rig_wait(rig, &stat), 0);
+	assert_value(rig, "other", "value");
+	assert_int_equal(rig_put(rig, "k", "newest"), 0);
+	assert_value(rig, "k", "newest");
 }
 
 static void test_a_busy_log_does_not_put_off_the_interval(void **state)
@@ -973,8 +1005,7 @@ static void test_a_busy_log_does_not_put_off_the_interval(void **state)
 	rig->options.segment_size = 16 << 20;
 	rig_reopen(rig);
 	assert_int_equal(rig_put(rig, "warm", "up"), 0);
-	/* Upkeep's own syncs are over. */
-	nanosleep(&pause, NULL);
+	rig_settle(rig);
 	before = rig->hook.n_syncs;
 	rig_fill_put(&puts[0], "k", "v", ENGINE_INTERVAL);
 	rig_begin(rig, &puts[0]);
@@ -1079,6 +1110,27 @@ static void test_a_delete_keeps_its_place_behind_a_refused_put(void **state)
 	free(value);
 }
 
+static void test_a_condition_behind_a_clear_sees_what_it_leaves(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct rig_request clear = { .request.op = ENGINE_CLEAR };
+	struct rig_request put;
+
+	assert_int_equal(rig_put(rig, "k", "0"), 0);
+	rig->hook.hold_syncs = 1;
+	rig_begin(rig, &clear);
+	rig_turn(rig);
+	rig_fill_put(&put, "k", "1", ENGINE_ALWAYS);
+	put.mutations[0].condition = ENGINE_IF_ABSENT;
+	rig_begin(rig, &put);
+	rig_turn(rig);
+	assert_false(clear.done);
+	rig->hook.hold_syncs = 0;
+	assert_int_equal(rig_wait(rig, &put), 0);
+	assert_true(clear.done);
+	assert_value(rig, "k", "1");
+}
+
 static void test_writes_behind_a_clear_keep_their_order(void **state)
 {
 	struct engine_rig *rig = *state;
@@ -1149,9 +1201,11 @@ int main(void)
 		T(test_no_version_meets_a_pending_write),
 		T(test_an_expired_key_that_is_deleted_stays_deleted),
 		T(test_a_delete_of_nothing_is_as_durable_as_it_says),
+		T(test_a_damaged_value_is_corrupt_and_can_be_replaced),
 		T(test_a_busy_log_does_not_put_off_the_interval),
 		T(test_a_scan_names_the_key_whose_value_cannot_be_read),
 		T(test_a_delete_keeps_its_place_behind_a_refused_put),
+		T(test_a_condition_behind_a_clear_sees_what_it_leaves),
 		T(test_writes_behind_a_clear_keep_their_order),
 	};
 

@@ -149,6 +149,20 @@ static void test_what_was_there_is_not_unmade(void **state)
 	assert_true(exists("/old/a/file"));
 }
 
+/* Who made it may have been killed before its name was synced. */
+static void test_the_name_of_a_folder_that_was_there_is_synced(void **state)
+{
+	unsigned int made = 99;
+	struct simfs *after;
+
+	(void)state;
+	assert_int_equal(io->mkdir(io, "/old"), 0);
+	assert_int_equal(folder_make(io, "/old", &made), 0);
+	after = simfs_crash_durable(fs);
+	assert_int_equal(simfs_io(after)->rmdir(simfs_io(after), "/old"), 0);
+	simfs_free(after);
+}
+
 static void test_the_last_folder_alone(void **state)
 {
 	bool made = true;
@@ -453,6 +467,7 @@ int main(void)
 		folder_test(test_an_empty_folder_and_none),
 		folder_test(test_parents_are_made_and_unmade),
 		folder_test(test_what_was_there_is_not_unmade),
+		folder_test(test_the_name_of_a_folder_that_was_there_is_synced),
 		folder_test(test_the_last_folder_alone),
 		folder_test(test_odd_slashes),
 		cmocka_unit_test(test_relative_to_a_real_working_folder),

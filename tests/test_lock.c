@@ -230,6 +230,37 @@ static void test_no_folder_is_an_error(void **state)
 	assert_int_equal(lock_take(io, path, &report), -ENOENT);
 }
 
+static int n_removed;
+
+/* Whoever made the folder takes LOCK away, once. */
+static int remove_and_lock(struct io *table, int fd)
+{
+	char path[PATH_LEN_MAX];
+
+	if (n_removed++ == 0) {
+		assert_int_equal(path_join(path, dir, "LOCK"), 0);
+		assert_int_equal(unlink(path), 0);
+	}
+	return io_system()->lock(table, fd);
+}
+
+static void test_a_lock_that_was_just_removed_is_made_again(void **state)
+{
+	struct io removing = *io_system();
+	struct lock_report report;
+	int fd;
+
+	(void)state;
+	n_removed = 0;
+	removing.lock = remove_and_lock;
+	fd = lock_take(&removing, dir, &report);
+	assert_true(fd >= 0);
+	assert_int_equal(n_removed, 2);
+	/* The one that others meet. */
+	assert_int_equal(lock_take(io, dir, &report), -EWOULDBLOCK);
+	io->close(io, fd);
+}
+
 static void test_a_lock_that_fails_leaks_no_descriptor(void **state)
 {
 	const struct simfs_fault fault = { .calls = 1u << SIMFS_LOCK,
@@ -259,6 +290,7 @@ int main(void)
 		lock_test(test_any_text_is_survived),
 		lock_test(test_no_folder_is_an_error),
 		lock_test(test_a_lock_that_fails_leaks_no_descriptor),
+		lock_test(test_a_lock_that_was_just_removed_is_made_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -699,6 +699,8 @@ static void test_without_a_spare_tombstones_have_a_reserve(void **state)
 	assert_int_equal(commit_one(new_delete("key")), -ENOSPC);
 	/* room again */
 	simfs_set_fault(fs, NULL);
+	/* which a put does not take before the spare has it */
+	assert_int_equal(commit_one(new_put("key", SEGMENT_SIZE / 2)), -ENOSPC);
 	upkeep_want_spare(upkeep);
 	assert_int_equal(upkeep_spare_error(upkeep), 0);
 	assert_int_equal(commit_one(new_put("key", 100)), 0);

@@ -405,6 +405,28 @@ static void note_progress(void *ctx, uint64_t done, uint64_t total)
 	progress->total = total;
 }
 
+/* As a clear leaves it that was cut before its segments were unlinked. */
+static void test_nothing_below_the_floor_exists(void **state)
+{
+	struct manifest manifest;
+	struct store *store = runs_open();
+
+	(void)state;
+	kit_put(store, "a", "1");
+	kit_put(store, "b", "2");
+	kit_put(store, "c", "3");
+	kit_close(store);
+	kit_manifest(runs.io, RUNS_DIR, &manifest);
+	manifest.floor = 2;
+	assert_int_equal(manifest_store(runs.io, RUNS_DIR, &manifest), 0);
+	manifest_deinit(&manifest);
+	store = runs_open();
+	kit_expect(store, "a", NULL);
+	kit_expect(store, "b", "2");
+	kit_expect(store, "c", "3");
+	kit_close(store);
+}
+
 static void test_progress_is_told_while_loading(void **state)
 {
 	struct progress progress = { 0 };
@@ -448,6 +470,7 @@ int main(void)
 			test_another_segment_of_the_same_store_is_refused),
 		recovery_test(test_a_newer_segment_is_refused),
 		recovery_test(test_a_newer_hint_is_made_again),
+		recovery_test(test_nothing_below_the_floor_exists),
 		recovery_test(test_progress_is_told_while_loading),
 	};
 

@@ -549,6 +549,33 @@ static void test_two_open_segments_are_read_in_their_order(void **state)
 	kit_close(store);
 }
 
+/* The large value's segment was made after the spare, and used before it. */
+static void
+test_two_open_segments_that_are_not_in_the_order_of_ids(void **state)
+{
+	const struct simfs_fault fault = { .calls = 1u << SIMFS_RENAME,
+					   .nth = 1,
+					   .from_then = true,
+					   .error = EIO };
+	static char value[2 * KIT_SEGMENT_SIZE];
+	struct store *store = runs_open();
+
+	(void)state;
+	memset(value, 'v', sizeof(value) - 1);
+	kit_put(store, "a", "1");
+	kit_put(store, "large", value);
+	simfs_set_fault(runs.fs, &fault);
+	kit_put(store, "a", "2");
+	store_abandon(store);
+	assert_true(simfs_n_faults(runs.fs) > 0);
+	simfs_set_fault(runs.fs, NULL);
+	store = runs_open();
+	kit_expect(store, "a", "2");
+	kit_expect(store, "large", value);
+	assert_false(kit_stats(store).damaged);
+	kit_close(store);
+}
+
 /* Whatever is bad in the first was on stable storage: it is damage. */
 static void
 test_damage_at_the_end_of_the_first_of_two_is_no_torn_tail(void **state)
@@ -668,6 +695,57 @@ static void test_the_copying_start_may_be_killed_anywhere(void **state)
 	runs_use(last);
 }
 
+/* No new segment can be made. */
+static void fill_disk(void)
+{
+	const struct simfs_fault fault = { .calls = 1u << SIMFS_ALLOCATE,
+					   .nth = 1,
+					   .from_then = true,
+					   .error = ENOSPC };
+
+	simfs_set_fault(runs.fs, &fault);
+}
+
+/* The page cache may show what is not on the disk: no sync mends that. */
+static void test_a_failed_sync_and_a_full_disk_do_not_start(void **state)
+{
+	struct store *store;
+
+	(void)state;
+	runs_first();
+	run_with_failed_sync();
+	fill_disk();
+	runs_expect_refused(-ENOSPC, "cannot copy");
+	simfs_set_fault(runs.fs, NULL);
+	store = runs_open();
+	kit_expect(store, "a", "newer a");
+	kit_expect(store, "d", unsynced);
+	kit_close(store);
+}
+
+static void test_on_a_full_disk_the_tail_is_synced_where_it_is(void **state)
+{
+	struct simfs *cut;
+	struct store *store;
+
+	(void)state;
+	runs_first();
+	store = runs_open();
+	kit_put_soft(store, "d", "not synced");
+	store_abandon(store);
+	fill_disk();
+	store = runs_open();
+	kit_expect(store, "d", "not synced");
+	/* power is cut right now: what was shown is there */
+	cut = simfs_crash_durable(runs.fs);
+	store_abandon(store);
+	simfs_free(runs.fs);
+	runs_use(cut);
+	store = runs_open();
+	kit_expect(store, "d", "not synced");
+	kit_close(store);
+}
+
 #define recovery_test(name)                                                    \
 	cmocka_unit_test_setup_teardown(name, runs_set_up, runs_tear_down)
 
@@ -693,10 +771,15 @@ int main(void)
 		recovery_test(test_a_tombstone_between_damage_still_deletes),
 		recovery_test(test_two_open_segments_are_read_in_their_order),
 		recovery_test(
+			test_two_open_segments_that_are_not_in_the_order_of_ids),
+		recovery_test(
 			test_damage_at_the_end_of_the_first_of_two_is_no_torn_tail),
 		recovery_test(test_the_second_of_two_is_cut_at_its_torn_end),
 		recovery_test(test_after_a_failed_sync_the_tail_is_copied),
 		recovery_test(test_the_copying_start_may_be_killed_anywhere),
+		recovery_test(test_a_failed_sync_and_a_full_disk_do_not_start),
+		recovery_test(
+			test_on_a_full_disk_the_tail_is_synced_where_it_is),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,6 +18,7 @@
 
 #include "common/entry.h"
 #include "common/path.h"
+#include "common/store_internal.h"
 #include "tests/crash/simfs.h"
 #include "tests/support/segment_maker.h"
 #include "tests/support/store_kit.h"
@@ -242,6 +243,32 @@ static void test_a_batch_is_applied_in_its_order(void **state)
 		else
 			reopen();
 	}
+}
+
+/* Readers without a lock see a bucket change once, not in parts. */
+static void test_a_batch_is_one_change_for_readers(void **state)
+{
+	struct store_write writes[] = {
+		{ .key = "a", .key_len = 1, .value = "1", .value_len = 1 },
+		{ .key = "a", .key_len = 1, .value = "2", .value_len = 1 },
+	};
+	struct digest digest = digest_of(store->secret, "a", 1);
+	struct lookup_stamp before;
+	struct lookup_stamp after;
+	struct index_place place;
+
+	(void)state;
+	kit_put(store, "a", "0");
+	assert_int_equal(
+		lookup_find(index_map(store->index), &digest, &place, &before),
+		0);
+	assert_int_equal(store_apply(store, writes, 2, STORE_ALWAYS), 0);
+	assert_int_equal(
+		lookup_find(index_map(store->index), &digest, &place, &after),
+		0);
+	assert_ptr_equal(after.version_at, before.version_at);
+	assert_int_equal(after.version, before.version + 2);
+	kit_expect(store, "a", "2");
 }
 
 static void test_a_batch_larger_than_a_segment(void **state)
@@ -469,6 +496,24 @@ static void test_durability_decides_about_syncs(void **state)
 	assert_int_equal(simfs_n_calls(fs, SIMFS_SYNC), syncs + 1);
 	kit_put(store, "a", "3");
 	assert_int_equal(simfs_n_calls(fs, SIMFS_SYNC), syncs + 2);
+}
+
+/* The delete before it may not be on the disk yet. */
+static void test_a_delete_of_nothing_is_as_durable_as_it_says(void **state)
+{
+	struct simfs *cut;
+
+	(void)state;
+	kit_put(store, "a", "1");
+	assert_int_equal(store_delete(store, "a", 1, STORE_NONE), 0);
+	assert_int_equal(store_delete(store, "a", 1, STORE_ALWAYS), 0);
+	cut = simfs_crash_durable(fs);
+	store_abandon(store);
+	simfs_free(fs);
+	fs = cut;
+	io = simfs_io(fs);
+	store = kit_open(io, DIR);
+	kit_expect(store, "a", NULL);
 }
 
 static void test_a_clear_leaves_nothing(void **state)
@@ -1148,6 +1193,7 @@ int main(void)
 		store_test(test_what_has_expired_is_not_found),
 		store_test(test_what_is_too_long_is_refused),
 		store_test(test_a_batch_is_applied_in_its_order),
+		store_test(test_a_batch_is_one_change_for_readers),
 		store_test(test_a_batch_larger_than_a_segment),
 		store_test(
 			test_a_scan_meets_each_key_once_while_the_store_grows),
@@ -1158,6 +1204,7 @@ int main(void)
 		store_test(test_without_a_size_segments_begin_small),
 		store_test(test_a_roll_without_entries_makes_no_segment),
 		store_test(test_durability_decides_about_syncs),
+		store_test(test_a_delete_of_nothing_is_as_durable_as_it_says),
 		store_test(test_a_clear_leaves_nothing),
 		store_test(test_a_write_that_fails_is_not_there),
 		store_test(test_a_full_disk_refuses_puts_and_takes_deletes),

@@ -253,6 +253,58 @@ static void test_02_one_key_put_and_deleted_over_an_old_put(void **state)
 	assert_int_equal(store_count(store), 59);
 }
 
+/* ---- what expires ---- */
+
+static void put_expiring(unsigned i, uint64_t ttl_ms)
+{
+	static char value[PAD];
+	char key[12];
+	struct store_write write = {
+		.key = key,
+		.value = value,
+		.value_len = sizeof(value),
+		.expires_at_ms = io->clock_ms(io) + ttl_ms,
+	};
+
+	snprintf(key, sizeof(key), "k%u", i);
+	write.key_len = strlen(key);
+	assert_int_equal(store_apply(store, &write, 1, STORE_NONE), 0);
+}
+
+/* A cache that nobody reads, or deletes from. */
+static void test_what_expires_unread_gives_its_room_back(void **state)
+{
+	enum { N = 6000, TTL_MS = 1000, STEP_MS = 10 };
+
+	(void)state;
+	for (unsigned i = 0; i < N; i++) {
+		put_expiring(i, TTL_MS + draw(100));
+		simfs_set_clock(fs, io->clock_ms(io) + STEP_MS);
+		run_due();
+		if (i % 1500 == 0) {
+			kit_close(store);
+			store = kit_open(io, DIR);
+		}
+		/* some 110 KB of it are alive at any time */
+		assert_true(kit_stats(store).disk_bytes < 5 * KIT_SEGMENT_SIZE);
+	}
+	assert_true(store_count(store) < 400);
+}
+
+/* Some live long: only a full compaction looks for the others. */
+static void test_a_full_compaction_finds_all_that_has_expired(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 400; i++)
+		put_expiring(i, i % 10 ? 1000 : 1000000);
+	simfs_set_clock(fs, io->clock_ms(io) + 2000);
+	assert_int_equal(store_compact(store), 0);
+	assert_int_equal(store_count(store), 40);
+	assert_true(kit_stats(store).disk_bytes < 50 * PAD);
+	/* a tombstone of a hundred, where a filter says "perhaps" */
+	assert_true(kit_stats(store).dead_bytes < 2 * PAD);
+}
+
 /* ---- many small segments ---- */
 
 static void test_small_segments_become_few(void **state)
@@ -309,6 +361,8 @@ int main(void)
 		test(test_a_queue_of_small_entries_too),
 		test(test_02_a_queue_beside_old_entries_does_not_grow),
 		test(test_02_one_key_put_and_deleted_over_an_old_put),
+		test(test_what_expires_unread_gives_its_room_back),
+		test(test_a_full_compaction_finds_all_that_has_expired),
 		test(test_small_segments_become_few),
 		test(test_28_what_is_only_read_is_left_alone),
 		test(test_28_what_is_only_added_is_never_copied),

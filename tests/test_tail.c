@@ -257,6 +257,21 @@ static void test_a_sequence_that_goes_back_ends_the_log(void **state)
 	assert_true(tail.stopped);
 }
 
+static void
+test_below_the_mark_a_sequence_that_goes_back_is_damage(void **state)
+{
+	uint64_t third;
+
+	(void)state;
+	put_synced("a", 5, SEGMENT_HEADER_LEN);
+	put_synced("b", 4, SEGMENT_HEADER_LEN);
+	third = put_synced("c", 6, SEGMENT_HEADER_LEN);
+	put_synced("d", 7, third);
+	read_tail(false);
+	expect_entries(3, 5, 7);
+	assert_int_equal(tail.n_damaged, 1);
+}
+
 static void test_above_the_mark_a_bad_entry_ends_the_log(void **state)
 {
 	uint64_t second;
@@ -529,6 +544,8 @@ int main(void)
 		tail_test(test_a_batch_that_is_not_as_its_head_says),
 		tail_test(test_a_gap_in_the_sequence_ends_the_log),
 		tail_test(test_a_sequence_that_goes_back_ends_the_log),
+		tail_test(
+			test_below_the_mark_a_sequence_that_goes_back_is_damage),
 		tail_test(test_above_the_mark_a_bad_entry_ends_the_log),
 		tail_test(test_below_the_mark_a_bad_header_is_skipped),
 		tail_test(test_below_the_mark_a_bad_value_is_kept_and_counted),

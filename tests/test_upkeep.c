@@ -242,6 +242,26 @@ static void test_a_filled_segment_is_sealed_and_gets_its_hint(void **state)
 	assert_true(n_changed > 0);
 }
 
+/* A hint that leaves something out would hide it for ever. */
+static void test_a_damaged_segment_gets_no_hint(void **state)
+{
+	struct segment *segment = take(100);
+	struct upkeep_stats stats;
+	uint64_t first;
+
+	(void)state;
+	first = maker_put(io, segment, "a", "1", 1);
+	maker_put(io, segment, "b", "2", 2);
+	maker_flip(io, segment->fd, first, 1);
+	assert_int_equal(upkeep_fill(upkeep, segment), 0);
+	assert_int_equal(upkeep_flush(upkeep), 0);
+	upkeep_settle(upkeep);
+	assert_true(segment->sealed);
+	assert_false(exists("/0000000001.hint"));
+	upkeep_get_stats(upkeep, &stats);
+	assert_int_equal(stats.hint_errors, 1);
+}
+
 static void test_an_empty_filled_segment_is_replaced(void **state)
 {
 	struct segment *segment = take(10);
@@ -459,6 +479,21 @@ static void test_a_failed_manifest_is_tried_again_by_itself(void **state)
 
 /* ---- clear ---- */
 
+/* Nothing below it exists, and nothing below it comes again. */
+static void expect_durable_floor(uint64_t floor)
+{
+	struct simfs *after = simfs_crash_durable(fs);
+	struct manifest_report report;
+	struct manifest manifest;
+
+	assert_int_equal(
+		manifest_load(simfs_io(after), "/", &manifest, &report), 0);
+	assert_true(manifest.floor == floor);
+	assert_true(manifest.next_sequence == floor);
+	manifest_deinit(&manifest);
+	simfs_free(after);
+}
+
 static void test_clear_keeps_the_spare_alone(void **state)
 {
 	struct segment *sealed = fill(7);
@@ -470,6 +505,7 @@ static void test_clear_keeps_the_spare_alone(void **state)
 	upkeep_settle(upkeep);
 	assert_true(upkeep_has_spare(upkeep));
 	assert_int_equal(upkeep_clear(upkeep, 20), 0);
+	expect_durable_floor(20);
 	assert_true(sealed->replaced);
 	assert_true(open->replaced);
 	assert_int_equal(durable_row(sealed->id).state, MANIFEST_REPLACED);
@@ -650,6 +686,7 @@ int main(void)
 		both(test_a_spare_is_listed_and_then_taken),
 		both(test_a_file_in_the_way_is_left_alone),
 		both(test_a_filled_segment_is_sealed_and_gets_its_hint),
+		both(test_a_damaged_segment_gets_no_hint),
 		both(test_an_empty_filled_segment_is_replaced),
 		both(test_flush_tells_what_failed),
 		both(test_a_snapshot_that_nobody_takes_is_released),

@@ -298,6 +298,9 @@ static void test_another_key_with_this_digest_is_not_found(void **state)
 	(void)state;
 	point("key", off, (uint32_t)((segment->len - off) / 8));
 	expect_result("key", VIEW_NOT_FOUND);
+	off = put("kex", "value", 2);
+	point("key", off, (uint32_t)((segment->len - off) / 8));
+	expect_result("key", VIEW_NOT_FOUND);
 }
 
 static void test_an_entry_whose_size_the_index_cannot_hold(void **state)

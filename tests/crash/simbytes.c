@@ -18,13 +18,27 @@ struct simbytes_block {
 /* Allocated, never written.  Never freed, never written: see own_block(). */
 static struct simbytes_block zero_block = { .refs = 1, .hash = HASH_ZEROS };
 
+/* volatile: the compiler thinks that it knows what realloc reads */
+static _Thread_local volatile bool in_alloc;
+
+bool sim_in_alloc(void)
+{
+	return in_alloc;
+}
+
+static void *resize(void *memory, size_t len)
+{
+	in_alloc = true;
+	memory = realloc(memory, len ? len : 1);
+	in_alloc = false;
+	if (!memory)
+		abort();
+	return memory;
+}
+
 void *sim_alloc(size_t len)
 {
-	void *data = calloc(1, len ? len : 1);
-
-	if (!data)
-		abort();
-	return data;
+	return memset(resize(NULL, len), 0, len);
 }
 
 void *sim_grow(void *array, size_t n, size_t size)
@@ -32,19 +46,14 @@ void *sim_grow(void *array, size_t n, size_t size)
 	/* Doubled at the powers of two, so that growing is cheap. */
 	if (n > 1 && (n & (n - 1)))
 		return array;
-	array = realloc(array, (n ? 2 * n : 1) * size);
-	if (!array)
-		abort();
-	return array;
+	return resize(array, (n ? 2 * n : 1) * size);
 }
 
 char *sim_strdup(const char *text)
 {
-	char *copy = strdup(text);
+	size_t len = strlen(text) + 1;
 
-	if (!copy)
-		abort();
-	return copy;
+	return memcpy(resize(NULL, len), text, len);
 }
 
 uint64_t sim_mix(uint64_t x)
@@ -101,9 +110,7 @@ static struct simbytes_block *own_block(struct simbytes *bytes, size_t index)
 	struct simbytes_block *block = old;
 
 	if (!old || old == &zero_block || atomic_load(&old->refs) > 1) {
-		block = malloc(sizeof(*block));
-		if (!block)
-			abort();
+		block = resize(NULL, sizeof(*block));
 		if (old)
 			memcpy(block->data, old->data, sizeof(block->data));
 		else
@@ -158,9 +165,7 @@ void simbytes_grow(struct simbytes *bytes, uint64_t size)
 	if (n <= bytes->n_blocks)
 		return;
 	bytes->blocks =
-		realloc(bytes->blocks, n * sizeof(struct simbytes_block *));
-	if (!bytes->blocks)
-		abort();
+		resize(bytes->blocks, n * sizeof(struct simbytes_block *));
 	for (size_t i = bytes->n_blocks; i < n; i++)
 		bytes->blocks[i] = NULL;
 	bytes->n_blocks = n;

@@ -12,6 +12,7 @@
 #ifndef GETME_TESTS_CRASH_SIMBYTES_H
 #define GETME_TESTS_CRASH_SIMBYTES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -62,5 +63,7 @@ uint64_t sim_random(uint64_t *state);
 void *sim_alloc(size_t len); /* zeroed */
 void *sim_grow(void *array, size_t n, size_t size);
 char *sim_strdup(const char *text);
+/* Whether this thread is inside one of them: it is no allocation under test. */
+bool sim_in_alloc(void);
 
 #endif

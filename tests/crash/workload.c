@@ -39,6 +39,17 @@ static int reopen(struct simfs *fs, struct store **store, struct oracle *oracle)
 	return opened ? opened : result;
 }
 
+/* The process dies, another one comes. */
+static int kill_and_open(struct simfs *fs, struct store **store)
+{
+	struct store_error error;
+
+	store_abandon(*store);
+	*store = NULL;
+	simfs_kill(fs);
+	return verify_open(fs, store, &error);
+}
+
 static int no_link(struct io *io, const char *from, const char *to)
 {
 	(void)io;
@@ -117,6 +128,8 @@ int workload_step(const char *text, unsigned number, struct simfs *fs,
 		return oracle_compact(oracle, *store);
 	case 'O':
 		return reopen(fs, store, oracle);
+	case 'X':
+		return kill_and_open(fs, store);
 	default:
 		if (!workload_is_write(*text) || !text[1])
 			abort();

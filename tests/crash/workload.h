@@ -11,6 +11,7 @@
  *	f  put c, half a segment
  *	g  put b, more than one	S  sync
  *				K  compact all
+ *				X  kill and open
  *				B  backup into a fresh folder;
  *				   every second step copies
  *

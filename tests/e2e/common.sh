@@ -10,7 +10,7 @@ build=$(realpath -e "${GETME_BUILD:-${B:-build}}") || exit 1
 ctl=$(realpath -e "$build/getmectl") || exit 1
 daemon=$(realpath -e "$build/getmed") || exit 1
 helpers=$build/tests/e2e
-dir='' socket='' store='' log='' pid='' status=0 failed=0
+dir='' socket='' store='' log='' pid='' tracer='' status=0 failed=0
 others=() # processes to end with the test
 
 ok() {
@@ -158,6 +158,35 @@ kill_daemon() {
 # stat_row NAME: its value.
 stat_row() {
 	"$ctl" stats | awk -v name="$1" '$1 == name {print $2}'
+}
+
+traced() {
+	! grep -q 'TracerPid:[[:space:]]*0$' "/proc/$pid/task"/*/status
+}
+
+# inject FAULT: from now on, as strace says it; of the segments alone, since
+# strace counts the calls of each thread.
+inject() {
+	local file paths=()
+
+	for file in "$store"/*.seg; do
+		paths+=(-P "$file")
+	done
+	strace -f -qq -o /dev/null -e trace="${1%%:*}" -e inject="$1" \
+		"${paths[@]}" -p "$pid" 2>strace.err &
+	tracer=$!
+	others+=("$tracer")
+	await 20 traced
+}
+
+end_inject() {
+	kill -INT "$tracer"
+	wait "$tracer" 2>/dev/null
+}
+
+can_trace() {
+	strace -f -qq -o /dev/null -e trace=fdatasync \
+		-e inject=fdatasync:error=EIO:when=1 true 2>/dev/null
 }
 
 finish() {

@@ -106,35 +106,6 @@ test_file_size() {
 	stop
 }
 
-traced() {
-	! grep -q 'TracerPid:[[:space:]]*0$' "/proc/$pid/task"/*/status
-}
-
-# inject FAULT: from now on, as strace says it; of the segments alone, since
-# strace counts the calls of each thread.
-inject() {
-	local file paths=()
-
-	for file in "$store"/*.seg; do
-		paths+=(-P "$file")
-	done
-	strace -f -qq -o /dev/null -e trace="${1%%:*}" -e inject="$1" \
-		"${paths[@]}" -p "$pid" 2>strace.err &
-	tracer=$!
-	others+=("$tracer")
-	await 20 traced
-}
-
-end_inject() {
-	kill -INT "$tracer"
-	wait "$tracer" 2>/dev/null
-}
-
-can_trace() {
-	strace -f -qq -o /dev/null -e trace=fdatasync \
-		-e inject=fdatasync:error=EIO:when=1 true 2>/dev/null
-}
-
 test_failed_sync() {
 	store=$dir/unsynced
 	start

@@ -124,7 +124,8 @@ spare_is_ready() {
 test_second_daemon() {
 	local before after
 
-	start
+	# Nothing begins by itself while the folder is watched.
+	start --compact-dead-share 100 --compact-small 1000000
 	"$ctl" put k v
 	# What the put made it prepare is there.
 	await 10 spare_is_ready
@@ -238,10 +239,25 @@ user_store() {
 	check "$1: the socket" [ -S "$3" ]
 	check "$1: its folder is the user's alone" \
 		[ "$(mode "${3%/*}")" = 700 ]
+	as_user "$open/getmectl" put k v
 	pkill -TERM -P "${others[-1]}" 2>/dev/null || kill "${others[-1]}"
 	wait "${others[-1]}"
 	status=$?
 	check "$1: SIGTERM: exit 0" [ "$status" -eq 0 ]
+}
+
+# foreign_files STORE: what getmed was once run on as root.
+foreign_files() {
+	local file
+
+	for file in "$1"/*.hint "$1"/*.seg "$1"/MANIFEST.? "$1"/LOCK; do
+		chown 0 "$file"
+		[[ $file != *.hint ]] || continue
+		try as_user timeout 20 "$open/getmed" --store "$1" \
+			--socket "$open/home/sock"
+		judge "another user's ${file##*/}" 1 '' \
+			'getmed: *ermission denied*chown -R*'
+	done
 }
 
 # Below /tmp, since $dir may be root's alone.
@@ -276,6 +292,7 @@ test_users() {
 		try as_user "$open/getmed" --store "$open/closed/store" \
 			--socket "$open/home/sock"
 		judge 'a store where the user may not' 1 '' 'getmed: *closed*'
+		foreign_files "$open/home/state/getme"
 		GETME_SOCKET=$open/sock run_daemon "$daemon" --store "$store" \
 			--socket "$open/sock"
 		try as_user "$open/getmectl" -s "$open/sock" ping

@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/engine_internal.h"
+
 static unsigned int n_done;
 
 static void rig_die(const char *what)
@@ -259,4 +261,18 @@ uint64_t rig_stat(struct engine_rig *rig, const char *name)
 	}
 	rig_die(name);
 	return 0;
+}
+
+void rig_settle(struct engine_rig *rig)
+{
+	const struct local *local = (struct local *)(void *)rig->engine;
+
+	upkeep_settle(local->store->upkeep);
+}
+
+uint32_t rig_active_segment(struct engine_rig *rig)
+{
+	const struct local *local = (struct local *)(void *)rig->engine;
+
+	return local->store->log.active->id;
 }

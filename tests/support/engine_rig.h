@@ -71,5 +71,10 @@ int rig_delete(struct engine_rig *rig, const char *key, bool *existed);
 int rig_simple(struct engine_rig *rig, enum engine_op op);
 uint64_t rig_count(struct engine_rig *rig);
 uint64_t rig_stat(struct engine_rig *rig, const char *name);
+/* The file that is written to. */
+uint32_t rig_active_segment(struct engine_rig *rig);
+
+/* Waits until the upkeep thread has nothing to do; it syncs files, too. */
+void rig_settle(struct engine_rig *rig);
 
 #endif
