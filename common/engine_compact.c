@@ -117,12 +117,16 @@ static void begin_run(struct local *local)
 	uint64_t now = local_now_ms();
 	int result;
 
+	compact->look_again = false;
 	if (local->store->log.read_only) {
 		answer_waiting(local, ENGINE_READ_ONLY);
 		return;
 	}
+	/* The end of a clear is a turn of its own. */
+	if (local->n_clears > 0)
+		return;
 	compact->look_again = now < compact->look_ms;
-	if (compact->look_again || local->n_clears > 0)
+	if (compact->look_again)
 		return;
 	if (!compact->waiting.first)
 		policy = make_policy(local);
@@ -225,6 +229,7 @@ static void after_install(struct local *local)
 	} else {
 		compact->phase = COMPACT_RETRYING;
 		compact->retry_ms = local_now_ms() + RETRY_MS;
+		answer_waiting(local, result < 0 ? result : -EIO);
 	}
 }
 
@@ -289,7 +294,8 @@ int local_compact_timeout_ms(const struct local *local)
 		return ms_until(compact->retry_ms);
 	if (compact->phase != COMPACT_IDLE)
 		return -1;
-	if (compact->waiting.first || compact->look_again)
+	if (local->n_clears == 0 &&
+	    (compact->waiting.first || compact->look_again))
 		return ms_until(compact->look_ms);
 	return compact->options.hours.from == compact->options.hours.to
 		       ? -1

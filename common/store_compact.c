@@ -185,10 +185,14 @@ static void report(struct store *store, int result)
 			damaged->id);
 		return;
 	}
-	if (result < 0 && !io_is_full(result))
+	/* A full disk is a state of its own; others are told once. */
+	if (result < 0 && !io_is_full(result) &&
+	    result != store->run.last_error)
 		events_add(&store->events, EVENT_WARNING,
 			   "a compaction failed, it is tried again: %s",
 			   strerror(-result));
+	if (result < 0)
+		store->run.last_error = result;
 }
 
 static void finish(struct store *store)
@@ -198,6 +202,7 @@ static void finish(struct store *store)
 	uint64_t written = output ? output->len : 0;
 
 	run->n_runs++;
+	run->last_error = 0;
 	run->bytes_written += written;
 	/* A longer header may be all that it has brought. */
 	if (written < run->input_bytes)

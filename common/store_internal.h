@@ -43,6 +43,7 @@ struct store_run {
 	uint64_t input_bytes;
 	uint64_t n_runs;
 	uint64_t n_failed;
+	int last_error; /* of a run that failed, told already; 0: none */
 	uint64_t bytes_written;
 	uint64_t bytes_freed;
 	uint64_t bytes_wanted; /* of a full compaction; 0: none is under way */

@@ -214,6 +214,9 @@ static void end_daemon(bool stop)
 {
 	int status = soak_daemon_end(&soak.daemon, stop ? SIGTERM : SIGKILL);
 
+	if (soak_daemon_check(&soak.daemon) != 0)
+		soak_fault(SOAK_WHOLE, "check fails after %s; see the log",
+			   stop ? "SIGTERM" : "SIGKILL");
 	if (!stop)
 		return;
 	soak.n_stops++;

@@ -41,6 +41,7 @@ enum soak_check {
 	SOAK_SCAN,
 	SOAK_BACKUP,
 	SOAK_STOP,
+	SOAK_WHOLE,
 	SOAK_CHECKS
 };
 

@@ -139,6 +139,9 @@ static void check_one(struct soak_backups *backups, struct soak_backup *backup)
 		return;
 	}
 	snprintf(second->store, SOAK_PATH_LEN, "%s", backup->path);
+	if (soak_daemon_check(second) != 0)
+		soak_fault(SOAK_BACKUP, "%s does not pass its check",
+			   backup->path);
 	soak_daemon_start(second, soak_random(&backups->random, UINT32_MAX));
 	handle = soak_daemon_connect(second);
 	if (handle)

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -67,6 +68,36 @@ int soak_daemon_end(struct soak_daemon *daemon, int signal)
 		soak_die("waitpid");
 	daemon->pid = 0;
 	return status;
+}
+
+__attribute__((noreturn)) static void
+exec_check(const struct soak_daemon *daemon)
+{
+	int fd = open(daemon->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
+		      0600);
+	const char *name = strrchr(daemon->program, '/');
+	char program[SOAK_PATH_LEN];
+
+	snprintf(program, sizeof(program), "%.*s/getmectl",
+		 (int)(name ? name - daemon->program : 0), daemon->program);
+	dup2(fd, STDOUT_FILENO);
+	dup2(fd, STDERR_FILENO);
+	execl(program, "getmectl", "check", daemon->store, (char *)NULL);
+	_exit(127);
+}
+
+int soak_daemon_check(const struct soak_daemon *daemon)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		soak_die("fork");
+	if (pid == 0)
+		exec_check(daemon);
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		soak_die("getmectl check");
+	return WEXITSTATUS(status);
 }
 
 /* Leaves it to be waited for. */

@@ -16,7 +16,7 @@ enum {
 };
 
 struct soak_daemon {
-	const char *program;
+	const char *program; /* a path */
 	char store[SOAK_PATH_LEN];
 	char socket[SOAK_PATH_LEN];
 	char log[SOAK_PATH_LEN];
@@ -32,6 +32,12 @@ void soak_daemon_start(struct soak_daemon *daemon, uint64_t chance);
 
 /* Waits; the status of waitpid. */
 int soak_daemon_end(struct soak_daemon *daemon, int signal);
+
+/*
+ * It does not run: the exit status of `getmectl check` of its store, from the
+ * folder that getmed is in; its lines go to the log.
+ */
+int soak_daemon_check(const struct soak_daemon *daemon);
 
 /*
  * A handle, when it answers.  NULL: it has ended instead (soak_daemon_end

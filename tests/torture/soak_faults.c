@@ -22,6 +22,7 @@ static const char *const names[SOAK_CHECKS] = {
 	[SOAK_SCAN] = ("a scan gives each key at most once, and once what is "
 		       "there all the time"),
 	[SOAK_BACKUP] = "a backup is one instant of the store",
+	[SOAK_WHOLE] = "the store that is left passes its check",
 	[SOAK_STOP] =
 		"SIGTERM under load: exit 0, and nothing answered is lost",
 };

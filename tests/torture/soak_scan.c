@@ -10,13 +10,14 @@ enum {
 
 static void check_value(const struct getme_item *item)
 {
+	char first = *(const char *)item->key.data;
 	bool good = true;
 
 	if (item->result != 0)
 		soak_fault(SOAK_SCAN, "%.*s: %s", (int)item->key.len,
 			   (const char *)item->key.data,
 			   getme_strerror(item->result));
-	else if (memchr("sb", *(const char *)item->key.data, 2))
+	else if (first == 's' || first == 'b')
 		good = soak_crowd_is_good(&item->key, &item->value);
 	if (!good)
 		soak_fault(SOAK_SCAN, "%.*s: bytes that nobody wrote",

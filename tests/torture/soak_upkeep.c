@@ -5,7 +5,7 @@
 
 enum {
 	COMPACT_PAUSE_MS = 200, /* at most, before each */
-	CLEAR_PAUSE_MS = 1500,
+	CLEAR_PAUSE_MS = 800,
 	STEP_MS = 10, /* soon enough to see that the round is ending */
 };
 
