@@ -97,6 +97,7 @@ static void test_one_old_entry_makes_a_segment_old(void **state)
 	comp_put(segment, "z", "value", 90);
 	comp_put(segment, "a", "value", 3);
 	segment->first_sequence = 3;
+	segment->last_sequence = 90;
 	comp_seal(segment);
 	add("a", 50);
 	decide(&segment, 1);

@@ -294,6 +294,43 @@ static void test_a_sweep_touches_only_what_is_ours_and_not_listed(void **state)
 	manifest_deinit(&manifest);
 }
 
+/* What a compaction made of the segment REPLACED, and no manifest lists. */
+static void make_output(uint32_t id, uint32_t replaced)
+{
+	struct segment input = { .id = replaced };
+	struct segment *inputs[] = { &input };
+	struct segment *output;
+
+	assert_int_equal(segment_create_output(io, "/", id, 8192, &output), 0);
+	output->header_len = segment_header_len(1);
+	output->len = output->header_len;
+	assert_int_equal(segment_finish_output(io, "/", maker_store_id, output,
+					       inputs, 1),
+			 0);
+	segment_free(io, output);
+}
+
+/* Only while all of it is somewhere else, too. */
+static void test_an_unlisted_copy_is_removed_an_only_one_is_kept(void **state)
+{
+	struct folder_swept swept;
+	struct manifest manifest;
+
+	(void)state;
+	make_manifest(&manifest);
+	memcpy(manifest.store_id, maker_store_id, SEGMENT_STORE_ID_LEN);
+	touch("/0000000001.seg");
+	make_output(8, 1);
+	make_output(9, 7);
+	assert_int_equal(folder_sweep(io, "/", &manifest, &swept), 0);
+	assert_int_equal(swept.n_tmp, 1);
+	assert_int_equal(swept.n_quarantined, 1);
+	assert_false(exists("/0000000008.seg"));
+	assert_false(exists("/0000000009.seg"));
+	assert_int_equal(n_files("/quarantine"), 1);
+	manifest_deinit(&manifest);
+}
+
 static void test_a_clean_folder_gets_no_quarantine(void **state)
 {
 	struct folder_swept swept;
@@ -474,6 +511,8 @@ int main(void)
 		folder_test(test_each_failure_is_undone),
 		folder_test(
 			test_a_sweep_touches_only_what_is_ours_and_not_listed),
+		folder_test(
+			test_an_unlisted_copy_is_removed_an_only_one_is_kept),
 		folder_test(test_a_clean_folder_gets_no_quarantine),
 		folder_test(test_many_files),
 		folder_test(test_files_of_one_name_are_all_kept),
