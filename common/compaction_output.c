@@ -34,7 +34,9 @@ static int take(struct compaction_output *out)
 
 	if (out->segment)
 		return 0;
-	out->buffer = malloc(BUFFER_LEN);
+	/* It is there when the room was not. */
+	if (!out->buffer)
+		out->buffer = malloc(BUFFER_LEN);
 	if (!out->buffer)
 		return -ENOMEM;
 	result =

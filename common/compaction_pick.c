@@ -17,6 +17,9 @@ enum {
 	LEFT_SHARE = 8,
 	/* of what is stuck, so much has to become free before another look */
 	LOOK_SHARE = 4,
+	/* of a store over its ceiling, the share that is any gain: a store
+	 * whose live bytes are over it is not rewritten for a few dead ones */
+	DISK_SHARE = 64,
 	CANDIDATES_FIRST = 64,
 	/* a wanted segment in which there was nothing to do */
 	PICK_AGAIN = 1,
@@ -163,7 +166,7 @@ static enum compaction_reason find_reason(const struct candidates *all)
 	if (pick->is_full && all->gain > 0)
 		return COMPACTION_DISK_FULL;
 	if (policy->disk_bytes && all->bytes > policy->disk_bytes &&
-	    all->gain > 0)
+	    all->gain > all->bytes / DISK_SHARE)
 		return COMPACTION_DISK_BYTES;
 	if (policy->dead_percent && all->gain >= least &&
 	    all->gain >= all->bytes / 100 * policy->dead_percent)

@@ -177,7 +177,7 @@ static void test_a_disk_over_its_ceiling_takes_any_gain(void **state)
 
 	(void)state;
 	add(SIZE, SIZE, 0);
-	some = add(SIZE, SIZE - 1000, 0);
+	some = add(SIZE, SIZE - SIZE / 16, 0);
 	assert_int_equal(choose(), COMPACTION_NO_REASON);
 	pick.policy.disk_bytes = SIZE;
 	assert_int_equal(choose(), COMPACTION_DISK_BYTES);

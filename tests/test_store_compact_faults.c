@@ -225,13 +225,13 @@ static void fail_install(unsigned call, uint64_t nth)
 
 /* Surely not; perhaps the first copy, perhaps the second. */
 static const struct {
-	unsigned call;
 	uint64_t nth;
+	unsigned call;
 	bool is_unknown;
 } failures[] = {
-	{ SIMFS_PWRITEV, 1, false }, { SIMFS_RENAME, 1, false },
-	{ SIMFS_SYNC_DIR, 1, true }, { SIMFS_RENAME, 2, true },
-	{ SIMFS_SYNC_DIR, 2, true },
+	{ 1, SIMFS_PWRITEV, false }, { 1, SIMFS_RENAME, false },
+	{ 1, SIMFS_SYNC_DIR, true }, { 2, SIMFS_RENAME, true },
+	{ 2, SIMFS_SYNC_DIR, true },
 };
 
 enum { N_FAILURES = sizeof(failures) / sizeof(failures[0]) };
