@@ -305,7 +305,7 @@ static int report(void)
 	       soak.n_rounds, soak.n_stops, soak.n_recovery_kills, soak.n_acked,
 	       soak.n_pending, n_reads);
 	printf("# %" PRIu64 " scans, %" PRIu64 " full compactions, %" PRIu64
-	       " backups opened and %" PRIu64 " cut off, %" PRIu64
+	       " backups opened, %" PRIu64 " cut off, %" PRIu64
 	       " clears, %u processes killed\n",
 	       soak.scanner.n_scans, soak.compactor.n_done, soak.backups.n_good,
 	       soak.backups.n_cut_off, soak.clearer.n_done,
