@@ -438,6 +438,45 @@ static void test_05_a_write_between_the_moves_is_not_overwritten(void **state)
 	expect_same_accounts();
 }
 
+/* The index points to the output: it stays, listed or not. */
+static void test_a_run_given_up_after_its_moves_keeps_its_output(void **state)
+{
+	(void)state;
+	kit_put(store, "a", "kept");
+	kit_put(store, "dead", "x");
+	kit_put(store, "dead", "y");
+	roll();
+	begin_and_copy();
+	while (!store_compact_move(store, 1))
+		;
+	store_compact_end(store, -EIO);
+	kit_expect(store, "a", "kept");
+	kit_expect(store, "dead", "y");
+	store_compact_want_none(store);
+	reopen();
+	kit_expect(store, "a", "kept");
+	kit_expect(store, "dead", "y");
+}
+
+/* Its new line in the output's hint says that it has a time. */
+static void test_what_expires_later_still_does_after_it(void **state)
+{
+	(void)state;
+	put_expiring("later", "value", 5000);
+	kit_put(store, "dead", "x");
+	kit_put(store, "dead", "y");
+	roll();
+	compact();
+	kit_expect(store, "later", "value");
+	reopen();
+	kit_expect(store, "later", "value");
+	expect_same_accounts();
+	simfs_set_clock(fs, io->clock_ms(io) + 6000);
+	kit_expect(store, "later", NULL);
+	compact();
+	assert_int_equal(store_count(store), 1);
+}
+
 struct seen {
 	unsigned n;
 };
@@ -535,6 +574,8 @@ int main(void)
 		test(test_38_without_that_sync_the_inputs_stay),
 		test(test_05_a_write_during_a_run_is_not_overwritten),
 		test(test_05_a_write_between_the_moves_is_not_overwritten),
+		test(test_a_run_given_up_after_its_moves_keeps_its_output),
+		test(test_what_expires_later_still_does_after_it),
 		test(test_07_a_scan_during_a_run_sees_every_key_once),
 		test(test_09_the_active_segment_is_left_alone),
 		test(test_09_what_is_not_in_the_index_yet_is_not_compacted),
