@@ -251,6 +251,30 @@ static void test_a_clear_that_came_first_makes_it_stale(void **state)
 	assert_int_equal(durable_row(inputs[0]->id).state, MANIFEST_REPLACED);
 }
 
+/*
+ * A snapshot that was asked for while a round was busy: what the run left out
+ * may have been superseded by what the snapshot does not have.
+ */
+static void test_an_install_waits_for_a_snapshot(void **state)
+{
+	(void)state;
+	rig.upkeep->snapshot.state = REQUEST_PENDING;
+	rig.upkeep->install =
+		(struct install_request){ .state = REQUEST_PENDING,
+					  .output = output,
+					  .inputs = inputs,
+					  .n_inputs = 2 };
+	upkeep_run_install(rig.upkeep);
+	assert_int_equal(rig.upkeep->install.state, REQUEST_PENDING);
+	expect_not_installed();
+	rig.upkeep->snapshot.state = REQUEST_NONE;
+	upkeep_run_install(rig.upkeep);
+	assert_int_equal(rig.upkeep->install.state, REQUEST_DONE);
+	assert_int_equal(rig.upkeep->install.result, 0);
+	rig.upkeep->install.state = REQUEST_NONE;
+	expect_installed();
+}
+
 static void test_an_input_that_is_not_sealed_makes_it_stale(void **state)
 {
 	struct segment *mixed[2] = { inputs[0], comp_segment(100) };
@@ -478,6 +502,7 @@ int main(void)
 		run(test_an_install_without_an_output),
 		run(test_a_clear_that_came_first_makes_it_stale),
 		run(test_an_input_that_is_not_sealed_makes_it_stale),
+		run(test_an_install_waits_for_a_snapshot),
 		run(test_an_install_that_failed_surely_can_be_done_again),
 		run(test_an_install_of_which_nobody_knows_is_settled),
 		run(test_a_clear_settles_it_too),
