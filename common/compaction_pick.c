@@ -17,8 +17,10 @@ enum {
 	LEFT_SHARE = 8,
 	/* of what is stuck, so much has to become free before another look */
 	LOOK_SHARE = 4,
-	/* of a store over its ceiling, the share that is any gain: a store
-	 * whose live bytes are over it is not rewritten for a few dead ones */
+	/*
+	 * Over the ceiling so much of all has to be dead: a store that is over
+	 * it with what is alive is not written again for a few dead bytes.
+	 */
 	DISK_SHARE = 64,
 	CANDIDATES_FIRST = 64,
 	/* a wanted segment in which there was nothing to do */

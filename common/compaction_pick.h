@@ -28,7 +28,7 @@ struct compaction_policy {
 	unsigned dead_percent;	 /* of all sealed bytes; 0: not a reason */
 	uint64_t dead_bytes;	 /* so many are enough; 0: not a reason */
 	unsigned small_segments; /* so many are too many; 0: not a reason */
-	uint64_t disk_bytes;	 /* sealed bytes over it: any gain will do; 0 */
+	uint64_t disk_bytes; /* sealed bytes over it: 1/64 dead will do; 0 */
 };
 
 /* What a store has unless it is told otherwise. */

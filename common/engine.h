@@ -320,7 +320,7 @@ struct engine_compaction {
 	uint64_t dead_percent;	 /* of all bytes; 0: 18; 100: never */
 	uint64_t dead_bytes;	 /* so many are enough too; 0: no such */
 	uint64_t small_segments; /* merged when there are so many; 0: 8 */
-	uint64_t disk_bytes;	 /* over it any gain will do; 0: no such */
+	uint64_t disk_bytes;	 /* over it 1/64 dead will do; 0: no such */
 	uint64_t bytes_a_second; /* read and written; 0: no limit */
 	/*
 	 * Hours of the local day, 0 to 24, between which it may begin by

@@ -38,8 +38,9 @@ static const char *state_text(enum engine_state state)
 	case ENGINE_STATE_OK:
 		return "serving";
 	case ENGINE_STATE_FULL:
-		return "the disk is full: puts are refused, reads and deletes "
-		       "go on; free some room and writing resumes by itself";
+		return "the disk is full: puts are refused; reads, deletes and "
+		       "compaction go on; delete keys or free some room, and "
+		       "writing resumes by itself";
 	case ENGINE_STATE_READ_ONLY:
 		return "a sync failed: the store takes no writes; check the "
 		       "disk, then restart getmed";

@@ -45,8 +45,8 @@ static const struct row rows[] = {
 	{ ENGINE_BUSY, MESSAGE_ERROR_BUSY,
 	  "one is under way already: try again when it has ended" },
 	{ -ENOSPC, MESSAGE_ERROR_FULL,
-	  "the disk is full: free some space; reads and deletes go on, puts "
-	  "resume by themselves" },
+	  "the disk is full: delete keys or free some room; reads and "
+	  "deletes go on, puts resume by themselves" },
 	{ -ENOMEM, MESSAGE_ERROR_NO_MEMORY, "no memory: try again later" },
 	{ -EMFILE, MESSAGE_ERROR_BUSY,
 	  "the daemon has no descriptors left: try again later" },

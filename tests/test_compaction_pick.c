@@ -171,7 +171,7 @@ static void test_many_small_segments_are_a_reason(void **state)
 	assert_false(is_input(large));
 }
 
-static void test_a_disk_over_its_ceiling_takes_any_gain(void **state)
+static void test_a_disk_over_its_ceiling_takes_a_small_gain(void **state)
 {
 	struct segment *some;
 
@@ -462,7 +462,7 @@ int main(void)
 		test(test_little_garbage_is_none_however_large_its_share),
 		test(test_what_is_all_dead_needs_no_other_reason),
 		test(test_many_small_segments_are_a_reason),
-		test(test_a_disk_over_its_ceiling_takes_any_gain),
+		test(test_a_disk_over_its_ceiling_takes_a_small_gain),
 		test(test_a_ceiling_does_not_hide_small_segments),
 		test(test_what_has_expired_is_garbage_when_all_of_it_has),
 		test(test_a_full_compaction_looks_for_what_may_have_expired),

@@ -36,7 +36,7 @@ static const struct {
 	{ ENGINE_CLOSED, MESSAGE_ERROR_CLOSING, "stopping" },
 	{ ENGINE_REFUSED, MESSAGE_ERROR_BAD_PARAMS, "choose a new" },
 	{ ENGINE_BUSY, MESSAGE_ERROR_BUSY, "try again when" },
-	{ -ENOSPC, MESSAGE_ERROR_FULL, "free some space" },
+	{ -ENOSPC, MESSAGE_ERROR_FULL, "free some room" },
 	{ -ENOMEM, MESSAGE_ERROR_NO_MEMORY, "try again later" },
 	{ -EMFILE, MESSAGE_ERROR_BUSY, "try again later" },
 	{ -EIO, MESSAGE_ERROR_IO, "daemon's log" },
