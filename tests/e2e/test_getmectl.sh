@@ -8,6 +8,7 @@ export LC_ALL=C.UTF-8
 build=${GETME_BUILD:-${B:-build}}
 ctl=$(realpath -e "$build/getmectl") || exit 1
 daemon=$(realpath -e "$build/getmed") || exit 1
+stats_page=$(realpath -e man/getme_stats.3) || exit 1
 dir=$(mktemp -d "${TMPDIR:-/tmp}/ctl.XXXXXX") || exit 1
 cd "$dir" || exit 1
 export GETME_SOCKET=$dir/sock
@@ -570,9 +571,20 @@ all_lines() {
 	[ -s out ] && ! grep -vqEf patterns out
 }
 
+# all_documented: the manual has each name in the file out.
+all_documented() {
+	local name
+
+	while read -r name _; do
+		case $name in requests_*) name=requests_ ;; esac
+		grep -q "^\.It Va.* $name\( \|$\)" "$stats_page" || return 1
+	done <out
+}
+
 test_stats() {
 	expect "stats" 0 $'*\n*' '' stats
 	check "are lines of name and value" all_lines '[a-z][a-z0-9_]* +[^ ].*'
+	check "are in getme_stats(3)" all_documented
 	expect "stats --json" 0 '{"*":*}' '' stats --json
 	expect "stats --openmetrics" 0 $'# TYPE getme_*\n# EOF' '' \
 		stats --openmetrics
