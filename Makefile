@@ -17,7 +17,7 @@ COMMON = backup backup_folder check check_segment checksum compaction \
 	index_memory index_scan inventory inventory_folder inventory_rebuild \
 	inventory_tails io lock log lookup manifest path pending read_pool \
 	record recovery recovery_load recovery_tail repair repair_copy \
-	repair_load repair_quarantine retire salvage scrub segment segments \
+	repair_load repair_quarantine retire salvage scrub segment segment_header segment_reader segments \
 	store store_backup store_compact store_open store_view tail tails \
 	units upkeep upkeep_output upkeep_round view whole_file
 

@@ -13,6 +13,7 @@
 #include "common/check.h"
 #include "common/hint.h"
 #include "common/inventory.h"
+#include "common/segment_reader.h"
 
 /* Who looks on while a store is checked; 0 or a negative errno. */
 struct check_watch {

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/segment_header.h"
+
 enum {
 	/* gathered before it is written; several of the largest pieces */
 	BUFFER_LEN = 1 << 20,

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/segment_header.h"
+
 enum {
 	/* of every input, for opening, syncing, a manifest: bytes */
 	FIXED_COST = 64 << 10,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/path.h"
+#include "common/segment_header.h"
 
 static const char quarantine_name[] = "quarantine";
 
@@ -256,8 +257,8 @@ static int is_copy(struct io *io, const char *dir,
 	uint32_t *ids = NULL;
 	size_t n = 0;
 	size_t i;
-	int result = segment_read_replaces(io, dir, manifest->store_id, id,
-					   &ids, &n);
+	int result = segment_header_replaces(io, dir, manifest->store_id, id,
+					     &ids, &n);
 
 	*copy = false;
 	if (result != 0)

@@ -9,6 +9,7 @@
 #include "common/checksum.h"
 #include "common/digest.h"
 #include "common/path.h"
+#include "common/segment_reader.h"
 #include "common/whole_file.h"
 
 static const char magic[8] = { 'g', 'e', 't', 'M', 'e', 'H', 'N', 'T' };

@@ -42,6 +42,7 @@
 #include "common/entry.h"
 #include "common/io.h"
 #include "common/segment.h"
+#include "common/segment_reader.h"
 
 enum {
 	HINT_FORMAT = 1,

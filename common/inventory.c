@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/inventory_internal.h"
+#include "common/segment_header.h"
 
 int inventory_fail(struct store_error *error, int result, const char *format,
 		   ...)
@@ -120,9 +121,9 @@ static int look_at_header(struct inventory *inventory,
 	size_t n = 0;
 	int result;
 
-	result = segment_read_replaces(inventory->io, inventory->dir,
-				       inventory->manifest.store_id, row->id,
-				       &replaces, &n);
+	result = segment_header_replaces(inventory->io, inventory->dir,
+					 inventory->manifest.store_id, row->id,
+					 &replaces, &n);
 	free(replaces);
 	row->in_order = result == 0 && n == 0;
 	switch (result) {

@@ -4,6 +4,8 @@
 
 #include "common/hint.h"
 #include "common/inventory_internal.h"
+#include "common/segment_header.h"
+#include "common/segment_reader.h"
 
 /* A file named like a segment. */
 struct candidate {
@@ -28,10 +30,10 @@ static int look_at(struct rebuild *rebuild, struct candidate *candidate)
 	struct inventory *inventory = rebuild->inventory;
 	int result;
 
-	result = segment_read_store_id(inventory->io, inventory->dir,
-				       candidate->id, candidate->store_id);
+	result = segment_header_store_id(inventory->io, inventory->dir,
+					 candidate->id, candidate->store_id);
 	if (result == 0)
-		result = segment_read_replaces(
+		result = segment_header_replaces(
 			inventory->io, inventory->dir, candidate->store_id,
 			candidate->id, &candidate->replaces,
 			&candidate->n_replaces);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/recovery_internal.h"
+#include "common/segment_reader.h"
 
 /* ---- entries into the index ---- */
 

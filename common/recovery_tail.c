@@ -4,6 +4,7 @@
 
 #include "common/folder.h"
 #include "common/recovery_internal.h"
+#include "common/segment_reader.h"
 #include "common/tails.h"
 
 /*

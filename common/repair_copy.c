@@ -5,6 +5,8 @@
 #include "common/checksum.h"
 #include "common/repair_internal.h"
 #include "common/scrub.h"
+#include "common/segment_header.h"
+#include "common/segment_reader.h"
 
 enum {
 	SEGMENT_TARGET = 64

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/repair_internal.h"
+#include "common/segment_reader.h"
 
 bool repair_is_at(const struct index_place *place, uint32_t segment_id,
 		  uint64_t off)

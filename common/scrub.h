@@ -14,6 +14,7 @@
 #include "common/hint.h"
 #include "common/io.h"
 #include "common/segment.h"
+#include "common/segment_reader.h"
 
 struct scrub {
 	struct io *io;

@@ -1,5 +1,6 @@
 /*
- * segment: one file of the log, its header, and reading it front to back.
+ * segment: one file of the log.  common/segment_header.h writes and reads its
+ * header, common/segment_reader.h its entries, front to back.
  *
  *   offset  size  name         meaning
  *        0     8  magic        "getMeSEG"
@@ -40,6 +41,7 @@
 
 #include "common/entry.h"
 #include "common/io.h"
+#include "common/path.h"
 
 enum {
 	SEGMENT_HEADER_LEN = 64,
@@ -105,7 +107,17 @@ static inline void segment_note_expiry(struct segment *segment,
 void segment_name(uint32_t id, char name[SEGMENT_NAME_MAX]);
 void segment_hint_name(uint32_t id, char name[SEGMENT_NAME_MAX]);
 
-/* Whether NAME is one of these; then its id. */
+/* PATH = DIR/ID.seg, DIR/ID.hint.  0 or -ENAMETOOLONG. */
+int segment_path(char path[PATH_LEN_MAX], const char *dir, uint32_t id);
+int segment_hint_path(char path[PATH_LEN_MAX], const char *dir, uint32_t id);
+
+/*
+ * Removes DIR/ID.hint, then DIR/ID.seg, the folder not synced; a file that
+ * stays is removed by the next start.
+ */
+void segment_unlink(struct io *io, const char *dir, uint32_t id);
+
+/* Whether NAME is one of these names; then its id. */
 bool segment_parse_name(const char *name, uint32_t *id, bool *is_hint);
 
 /*
@@ -126,9 +138,6 @@ int segment_create(struct io *io, const char *dir,
 int segment_create_output(struct io *io, const char *dir, uint32_t id,
 			  uint64_t capacity, struct segment **segment);
 
-/* The length of a header that names N replaced segments. */
-uint32_t segment_header_len(size_t n_replaces);
-
 /*
  * An output is all written (segment->len): writes the header that names the
  * N replaced segments, syncs, and gives the file its name.  The folder is
@@ -142,22 +151,6 @@ int segment_finish_output(struct io *io, const char *dir,
 /* Closes and frees an output that is of no use, and removes its file. */
 void segment_drop_output(struct io *io, const char *dir,
 			 struct segment *output);
-
-/*
- * Which store DIR/ID.seg says it belongs to, its header not checked.  0,
- * SEGMENT_BAD: no header at all; -ENOENT, -errno.
- */
-int segment_read_store_id(struct io *io, const char *dir, uint32_t id,
-			  uint8_t store_id[SEGMENT_STORE_ID_LEN]);
-
-/*
- * Reads the header of DIR/ID.seg: which segments it replaces.  IDS is
- * malloc'ed, the caller frees it (N may be 0).  0; SEGMENT_BAD,
- * SEGMENT_FOREIGN, SEGMENT_NEWER; -ENOMEM, -errno.
- */
-int segment_read_replaces(struct io *io, const char *dir,
-			  const uint8_t store_id[SEGMENT_STORE_ID_LEN],
-			  uint32_t id, uint32_t **ids, size_t *n);
 
 /*
  * Opens DIR/ID.seg and checks its header.  0, SEGMENT_FOREIGN,
@@ -174,56 +167,5 @@ void segment_free(struct io *io, struct segment *segment);
 
 /* Gives back the room behind LEN; failures do not matter. */
 void segment_trim(struct io *io, const struct segment *segment);
-
-/* Reads entries one after the other. */
-struct segment_reader {
-	struct io *io;
-	int fd;
-	uint32_t id;
-	uint64_t off;	/* of the next entry */
-	uint64_t limit; /* no entry reaches beyond */
-	uint64_t bytes_read;
-	uint8_t *window;
-	size_t window_cap;
-	uint64_t window_off;
-	size_t window_len;
-};
-
-/* 0 or -ENOMEM. */
-int segment_reader_init(struct segment_reader *reader, struct io *io,
-			const struct segment *segment, uint64_t off,
-			uint64_t limit);
-void segment_reader_deinit(struct segment_reader *reader);
-
-/* An entry as a reader meets it. */
-struct segment_entry {
-	struct entry entry; /* the key is borrowed until the next call */
-	uint64_t off;
-	uint64_t len;
-	bool value_ok;	      /* true where it was not checked */
-	uint32_t batch_count; /* of a batch head whose value is ok */
-	uint64_t batch_run_len;
-};
-
-/*
- * The entry at reader->off, which moves behind it.  0, SEGMENT_END,
- * SEGMENT_BAD (off stays), -EIO and the like.  With CHECK_VALUE the value is
- * read and its CRC checked.
- */
-int segment_reader_next(struct segment_reader *reader, bool check_value,
-			struct segment_entry *out);
-
-/*
- * After SEGMENT_BAD: moves to the next place where an entry begins.  0 or
- * SEGMENT_END (off is the limit), -errno.
- */
-int segment_reader_resync(struct segment_reader *reader);
-
-/*
- * The end of the last byte in [off, limit) that is not zero, rounded up to
- * 8; OFF when all are zero.
- */
-int segment_reader_data_end(struct segment_reader *reader, uint64_t off,
-			    uint64_t *end);
 
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/bytes.h"
+#include "common/segment_reader.h"
 
 /*
  * One pass.  With MARK 0 it stops at the first thing that is not good; with

@@ -167,7 +167,7 @@ static int finish(struct upkeep *upkeep)
 			&upkeep->manifest.segments[i];
 
 		if (row->state == MANIFEST_REPLACED)
-			upkeep_unlink_files(upkeep, row->id);
+			segment_unlink(upkeep->io, upkeep->dir, row->id);
 	}
 	return result > 0 ? -EIO : result;
 }

@@ -209,6 +209,5 @@ void upkeep_run_install(struct upkeep *upkeep);
 
 /* The runner's, without the lock.  0, -errno, UPKEEP_UNKNOWN. */
 int upkeep_write_manifest(struct upkeep *upkeep);
-void upkeep_unlink_files(struct upkeep *upkeep, uint32_t id);
 
 #endif

@@ -106,11 +106,9 @@ static int make_segment(struct upkeep *upkeep, uint64_t len,
 			manifest_remove(manifest, id);
 	}
 	if (result < 0) {
-		char name[SEGMENT_NAME_MAX];
 		char path[PATH_LEN_MAX];
 
-		segment_name(id, name);
-		if (path_join(path, upkeep->dir, name) == 0)
+		if (segment_path(path, upkeep->dir, id) == 0)
 			upkeep->io->unlink(upkeep->io, path);
 		segment_free(upkeep->io, made);
 		return result;
@@ -228,19 +226,6 @@ static void write_hint(struct upkeep *upkeep, const struct segment *segment)
 	unlock(upkeep);
 }
 
-void upkeep_unlink_files(struct upkeep *upkeep, uint32_t id)
-{
-	char name[SEGMENT_NAME_MAX];
-	char path[PATH_LEN_MAX];
-
-	segment_hint_name(id, name);
-	if (path_join(path, upkeep->dir, name) == 0)
-		upkeep->io->unlink(upkeep->io, path);
-	segment_name(id, name);
-	if (path_join(path, upkeep->dir, name) == 0)
-		upkeep->io->unlink(upkeep->io, path);
-}
-
 static void discard(struct upkeep *upkeep, struct segment *segment)
 {
 	const struct manifest_segment *row =
@@ -248,7 +233,7 @@ static void discard(struct upkeep *upkeep, struct segment *segment)
 
 	/* Only what a durable manifest calls replaced may go, or never had. */
 	if ((!row || row->state == MANIFEST_REPLACED) && !upkeep->frozen) {
-		upkeep_unlink_files(upkeep, segment->id);
+		segment_unlink(upkeep->io, upkeep->dir, segment->id);
 		manifest_remove(&upkeep->manifest, segment->id);
 	}
 	segment_free(upkeep->io, segment);

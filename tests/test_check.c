@@ -17,6 +17,7 @@
 #include "common/checksum.h"
 #include "common/hint.h"
 #include "common/inventory.h"
+#include "common/segment_reader.h"
 #include "tests/support/rest_kit.h"
 #include "tests/support/segment_maker.h"
 #include "tests/support/store_kit.h"

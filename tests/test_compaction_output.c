@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/compaction_output.h"
+#include "common/segment_header.h"
 #include "tests/support/compaction_rig.h"
 
 enum {
@@ -172,8 +173,8 @@ static void test_the_header_names_what_is_replaced(void **state)
 	(void)state;
 	put("key", 100, 9);
 	output = finish();
-	assert_int_equal(segment_read_replaces(rig.io, "/", maker_store_id,
-					       output->id, &ids, &n),
+	assert_int_equal(segment_header_replaces(rig.io, "/", maker_store_id,
+						 output->id, &ids, &n),
 			 0);
 	assert_int_equal(n, 1);
 	assert_int_equal(ids[0], replaced->id);

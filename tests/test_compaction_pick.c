@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/compaction_pick.h"
+#include "common/segment_header.h"
 
 /*
  * Segments that exist in memory alone: a pick looks at their numbers only.

@@ -12,6 +12,7 @@
 
 #include "common/folder.h"
 #include "common/path.h"
+#include "common/segment_header.h"
 #include "tests/crash/simfs.h"
 #include "tests/support/segment_maker.h"
 #include "tests/support/tempdir.h"

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/folder.h"
+#include "common/segment_header.h"
 #include "tests/crash/simfs.h"
 #include "tests/support/segment_maker.h"
 

@@ -17,6 +17,7 @@
 #include "common/lock.h"
 #include "common/log.h"
 #include "common/record.h"
+#include "common/segment_reader.h"
 #include "common/tail.h"
 #include "tests/crash/simfs.h"
 #include "tests/support/segment_maker.h"

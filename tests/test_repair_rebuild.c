@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/segment_header.h"
 #include "tests/support/rest_kit.h"
 #include "tests/support/segment_maker.h"
 #include "tests/support/store_kit.h"

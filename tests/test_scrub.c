@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/scrub.h"
+#include "common/segment_reader.h"
 #include "tests/crash/simfs.h"
 #include "tests/support/segment_maker.h"
 

@@ -13,6 +13,7 @@
 #include "common/bytes.h"
 #include "common/checksum.h"
 #include "common/segment.h"
+#include "common/segment_reader.h"
 #include "tests/crash/simfs.h"
 #include "tests/support/segment_maker.h"
 #include "tests/support/tempdir.h"

@@ -13,6 +13,8 @@
 #include "common/bytes.h"
 #include "common/checksum.h"
 #include "common/segment.h"
+#include "common/segment_reader.h"
+#include "common/segment_header.h"
 #include "tests/crash/simfs.h"
 #include "tests/support/segment_maker.h"
 
@@ -128,8 +130,8 @@ static void test_what_it_replaces_can_be_read(void **state)
 		assert_int_equal(
 			segment_create_output(io, "/", ID, 32768, &output), 0);
 		assert_int_equal(finish(output, counts[i]), 0);
-		assert_int_equal(segment_read_replaces(io, "/", maker_store_id,
-						       ID, &ids, &n),
+		assert_int_equal(segment_header_replaces(
+					 io, "/", maker_store_id, ID, &ids, &n),
 				 0);
 		assert_int_equal(n, counts[i]);
 		for (size_t k = 0; k < n; k++)
@@ -152,7 +154,8 @@ static void test_a_plain_segment_replaces_none(void **state)
 
 	(void)state;
 	assert_int_equal(
-		segment_read_replaces(io, "/", maker_store_id, 3, &ids, &n), 0);
+		segment_header_replaces(io, "/", maker_store_id, 3, &ids, &n),
+		0);
 	assert_int_equal(n, 0);
 	free(ids);
 	segment_free(io, segment);
@@ -162,7 +165,7 @@ static int read_replaces(const uint8_t *store_id, uint32_t id)
 {
 	uint32_t *ids = NULL;
 	size_t n;
-	int result = segment_read_replaces(io, "/", store_id, id, &ids, &n);
+	int result = segment_header_replaces(io, "/", store_id, id, &ids, &n);
 
 	free(ids);
 	return result;

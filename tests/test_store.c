@@ -18,6 +18,7 @@
 
 #include "common/entry.h"
 #include "common/path.h"
+#include "common/segment_reader.h"
 #include "common/store_internal.h"
 #include "tests/crash/simfs.h"
 #include "tests/support/segment_maker.h"

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "common/entry.h"
+#include "common/segment_reader.h"
 #include "common/tail.h"
 
 enum {

@@ -8,6 +8,8 @@
 #include <cmocka.h>
 
 #include "common/manifest.h"
+#include "common/segment_header.h"
+#include "common/segment_reader.h"
 
 struct compaction_rig rig;
 

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 
 #include "common/digest.h"
+#include "common/segment_reader.h"
 #include "tests/support/segment_maker.h"
 
 #define FNV_PRIME UINT64_C(1099511628211)
