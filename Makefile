@@ -13,7 +13,7 @@ COMMON = backup backup_folder check check_segment checksum compaction \
 	engine_arena engine_backup engine_cold engine_compact engine_decide \
 	engine_local engine_log engine_many engine_read engine_scan \
 	engine_settle engine_stats engine_throttle engine_worker \
-	engine_write entry events finding folder hint index index_load \
+	engine_write entry events finding folder hint hint_builder hint_filter index index_load \
 	index_memory index_scan inventory inventory_folder inventory_rebuild \
 	inventory_tails io lock log lookup manifest path pending read_pool \
 	record recovery recovery_load recovery_tail repair repair_copy \

@@ -9,6 +9,7 @@
 #include "common/compaction_output.h"
 #include "common/entry.h"
 #include "common/hint.h"
+#include "common/hint_builder.h"
 
 enum {
 	/* so much of an input is read at once; more than header and key */

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "common/hint.h"
+#include "common/hint_filter.h"
 
 enum {
 	GRAVES_FIRST = 1024,

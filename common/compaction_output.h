@@ -13,7 +13,7 @@
 
 #include "common/compaction.h"
 #include "common/entry.h"
-#include "common/hint.h"
+#include "common/hint_builder.h"
 
 struct compaction_output {
 	struct compaction *run; /* borrowed; output is set by _finish */

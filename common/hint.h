@@ -28,9 +28,11 @@
  *                            that the filter can be read without the rest
  *                 4  crc     CRC-32C of everything before it
  *
- * An entry mostly takes 6 bytes and its key.  The keys are in it, so that the index can be built under a new secret and
- * a repair can name what is lost.  A hint is a copy: any doubt, and the
- * segment is read and the hint written again.
+ * An entry mostly takes 6 bytes and its key.  The keys are in it, so that the
+ * index can be built under a new secret and a repair can name what is lost.  A
+ * hint is a copy: any doubt, and the segment is read and the hint written
+ * again.  common/hint_builder.h makes one, common/hint_filter.h reads the
+ * filter alone.
  */
 #ifndef GETME_COMMON_HINT_H
 #define GETME_COMMON_HINT_H
@@ -42,7 +44,6 @@
 #include "common/entry.h"
 #include "common/io.h"
 #include "common/segment.h"
-#include "common/segment_reader.h"
 
 enum {
 	HINT_FORMAT = 1,
@@ -67,23 +68,9 @@ struct hint_entry {
 	const uint8_t *key; /* borrowed */
 };
 
-/* A hint that is being made. */
-struct hint_builder {
-	uint8_t *data;
-	size_t len;
-	size_t cap;
-	uint64_t *put_hashes;
-	size_t n_puts;
-	size_t puts_cap;
-	uint32_t n_entries;
-	uint64_t last_sequence;
-	uint64_t sequence; /* of the entry that was added last */
-	uint64_t end8;	   /* of that one */
-};
-
 /* A hint in memory. */
 struct hint {
-	uint8_t *data;
+	uint8_t *data; /* owned */
 	size_t len;
 	size_t at; /* of the next entry */
 	uint32_t n_entries;
@@ -96,33 +83,6 @@ struct hint {
 	uint32_t filter_bits;
 };
 
-void hint_builder_init(struct hint_builder *builder);
-void hint_builder_deinit(struct hint_builder *builder);
-
-/* Adds one entry of the segment.  0 or -ENOMEM. */
-int hint_builder_add(struct hint_builder *builder,
-		     const struct segment_entry *entry);
-
-/*
- * Adds all entries of a sealed segment, read front to back.  0; SEGMENT_BAD:
- * not all of it can be told; -ENOMEM, -errno.
- */
-int hint_builder_read(struct hint_builder *builder, struct io *io,
-		      const struct segment *segment);
-
-/* What was added, as a hint to be walked through; takes the builder's data. */
-void hint_builder_take(struct hint_builder *builder, struct hint *hint);
-
-/*
- * Writes DIR/ID.hint by way of ID.hint.tmp: synced before it is renamed,
- * the folder is not (a lost hint is made again).  0, -ENOMEM, -errno; after a
- * failure an older hint of that name is as it was.
- */
-int hint_builder_write(struct hint_builder *builder, struct io *io,
-		       const char *dir,
-		       const uint8_t store_id[SEGMENT_STORE_ID_LEN],
-		       uint32_t segment_id, uint64_t segment_len);
-
 /*
  * Reads DIR/ID.hint and checks everything: CRC, ids, length, that the
  * entries fit.  0, HINT_BAD, -ENOENT, -ENOMEM, -errno.
@@ -130,6 +90,13 @@ int hint_builder_write(struct hint_builder *builder, struct io *io,
 int hint_load(struct hint *hint, struct io *io, const char *dir,
 	      const uint8_t store_id[SEGMENT_STORE_ID_LEN], uint32_t segment_id,
 	      uint64_t segment_len);
+
+/* The same from bytes that the caller has (taken over on success). */
+int hint_parse(struct hint *hint, uint8_t *data, size_t len,
+	       const uint8_t store_id[SEGMENT_STORE_ID_LEN],
+	       uint32_t segment_id, uint64_t segment_len);
+
+/* Frees what a hint owns; NULL data is fine. */
 void hint_deinit(struct hint *hint);
 
 /*
@@ -140,33 +107,10 @@ void hint_deinit(struct hint *hint);
 int hint_covers(struct io *io, const char *dir, uint32_t segment_id,
 		uint64_t *segment_len);
 
-/* The same from bytes that the caller has (taken over on success). */
-int hint_parse(struct hint *hint, uint8_t *data, size_t len,
-	       const uint8_t store_id[SEGMENT_STORE_ID_LEN],
-	       uint32_t segment_id, uint64_t segment_len);
-
 /* The next entry; false: there is none. */
 bool hint_next(struct hint *hint, struct hint_entry *entry);
 
 /* Whether the segment may hold a put of the key; never a false "no". */
 bool hint_may_hold(const struct hint *hint, const void *key, size_t key_len);
-
-/* The filter of a hint, without its entries. */
-struct hint_filter {
-	uint8_t *data; /* owned */
-	uint32_t bits; /* 0: the segment has no puts */
-};
-
-/*
- * Reads header and filter of DIR/ID.hint alone.  Errors as hint_load's;
- * HINT_BAD, -ENOENT: nothing is known of the segment's puts.
- */
-int hint_filter_load(struct hint_filter *filter, struct io *io, const char *dir,
-		     const uint8_t store_id[SEGMENT_STORE_ID_LEN],
-		     uint32_t segment_id, uint64_t segment_len);
-void hint_filter_deinit(struct hint_filter *filter);
-
-/* The same for the digest_fixed64 of a key. */
-bool hint_filter_may_hold(const struct hint_filter *filter, uint64_t hash);
 
 #endif

@@ -61,11 +61,7 @@ static uint64_t next_first(const uint64_t *firsts, size_t n, uint64_t above)
  */
 static void cut_at(struct tail *tail, uint64_t next)
 {
-	struct hint lines = {
-		.data = tail->entries.data,
-		.at = HINT_HEADER_LEN,
-		.n_entries = tail->entries.n_entries,
-	};
+	struct hint lines = hint_builder_peek(&tail->entries);
 	uint64_t last = 0;
 	struct hint_entry line;
 

@@ -291,11 +291,7 @@ static int load_one(struct recovery *out, const struct tail *tail,
 static int load_tail(struct recovery_run_state *run, struct tail *tail)
 {
 	struct recovery *out = run->out;
-	struct hint hint = {
-		.data = tail->entries.data,
-		.at = HINT_HEADER_LEN,
-		.n_entries = tail->entries.n_entries,
-	};
+	struct hint hint = hint_builder_peek(&tail->entries);
 	struct hint_entry entry;
 	int result = 0;
 

@@ -15,7 +15,7 @@
 
 #include "common/check_internal.h"
 #include "common/digest.h"
-#include "common/hint.h"
+#include "common/hint_builder.h"
 #include "common/index.h"
 #include "common/inventory.h"
 #include "common/manifest.h"

@@ -17,7 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/hint.h"
+#include "common/hint_builder.h"
 #include "common/io.h"
 #include "common/segment.h"
 

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/hint.h"
+#include "common/hint_builder.h"
 #include "common/upkeep_internal.h"
 
 enum {

@@ -15,7 +15,7 @@
 
 #include "common/bytes.h"
 #include "common/checksum.h"
-#include "common/hint.h"
+#include "common/hint_builder.h"
 #include "common/inventory.h"
 #include "common/segment_reader.h"
 #include "tests/support/rest_kit.h"

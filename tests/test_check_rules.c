@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/hint.h"
+#include "common/hint_builder.h"
 #include "common/manifest.h"
 #include "tests/support/rest_kit.h"
 #include "tests/support/segment_maker.h"

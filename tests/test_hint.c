@@ -14,6 +14,7 @@
 #include "common/bytes.h"
 #include "common/checksum.h"
 #include "common/hint.h"
+#include "common/hint_builder.h"
 #include "common/segment_reader.h"
 #include "tests/crash/simfs.h"
 #include "tests/support/segment_maker.h"

@@ -13,6 +13,8 @@
 
 #include "common/digest.h"
 #include "common/hint.h"
+#include "common/hint_filter.h"
+#include "common/hint_builder.h"
 #include "tests/crash/simfs.h"
 #include "tests/support/segment_maker.h"
 

@@ -15,7 +15,7 @@
 
 #include "common/bytes.h"
 #include "common/checksum.h"
-#include "common/hint.h"
+#include "common/hint_builder.h"
 #include "tests/support/store_runs.h"
 
 enum {

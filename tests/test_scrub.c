@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/hint_builder.h"
 #include "common/scrub.h"
 #include "common/segment_reader.h"
 #include "tests/crash/simfs.h"
