@@ -68,7 +68,7 @@ TESTS = test_backup test_bitrot test_buffer test_bytes test_check \
 	test_intake test_inventory test_io test_lane test_latency \
 	test_listener test_lock test_log test_logging test_lookup test_loop \
 	test_manifest test_message test_message_check test_message_reply \
-	test_message_request test_method test_metrics test_monitor \
+	test_message_request test_method test_metrics test_monitor test_monotonic \
 	test_options test_output test_path test_paths test_peers \
 	test_pending test_rate test_read_pool test_record test_recovery \
 	test_recovery_load test_recovery_tail test_repair test_repair_damage \

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/monotonic.h"
+
 static struct cold *cold_of(struct read_job *job)
 {
 	return (struct cold *)(void *)job;
@@ -15,7 +17,7 @@ static void run(struct read_job *job)
 	uint64_t deadline_ms = cold->request->deadline_ms;
 
 	cold->is_late = deadline_ms != 0 && !cold->ops->is_applied &&
-			local_now_ms() > deadline_ms;
+			monotonic_ms() > deadline_ms;
 	if (!cold->is_late)
 		cold->result = cold->ops->read(cold);
 }

@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "common/engine_internal.h"
+#include "common/monotonic.h"
 
 enum {
 	/* entries that move in one turn at most, and for how long */
@@ -106,7 +107,7 @@ static void end_run(struct local *local, int result)
 	/* The next run is another one, or finds more room. */
 	if (result >= 0)
 		return;
-	compact->look_ms = local_now_ms() + RETRY_MS;
+	compact->look_ms = monotonic_ms() + RETRY_MS;
 	answer_waiting(local, result);
 }
 
@@ -114,7 +115,7 @@ static void begin_run(struct local *local)
 {
 	struct engine_compact *compact = &local->compact;
 	struct compaction_policy policy = { 0 };
-	uint64_t now = local_now_ms();
+	uint64_t now = monotonic_ms();
 	int result;
 
 	compact->look_again = false;
@@ -141,25 +142,17 @@ static void begin_run(struct local *local)
 	compact->look_ms = now + LOOK_MS;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 /* Whether all have moved. */
 static bool move_some(struct local *local)
 {
-	uint64_t begun = now_ns();
+	uint64_t begun = monotonic_ns();
 	unsigned n = 0;
 
 	do {
 		if (store_compact_move(local->store, SLICE_STEP))
 			return true;
 		n += SLICE_STEP;
-	} while (n < SLICE && now_ns() - begun < SLICE_NS);
+	} while (n < SLICE && monotonic_ns() - begun < SLICE_NS);
 	return false;
 }
 
@@ -228,7 +221,7 @@ static void after_install(struct local *local)
 		compact->phase = COMPACT_AWAIT_CLEAR;
 	} else {
 		compact->phase = COMPACT_RETRYING;
-		compact->retry_ms = local_now_ms() + RETRY_MS;
+		compact->retry_ms = monotonic_ms() + RETRY_MS;
 		answer_waiting(local, result < 0 ? result : -EIO);
 	}
 }
@@ -239,7 +232,7 @@ static void retry(struct local *local)
 
 	if (local->store->run.work.cancelled) {
 		end_run(local, COMPACTION_CANCELLED);
-	} else if (local_now_ms() >= compact->retry_ms) {
+	} else if (monotonic_ms() >= compact->retry_ms) {
 		compact->phase = COMPACT_INSTALLING;
 		engine_worker_ask(&compact->worker, WORKER_INSTALL);
 	}
@@ -277,7 +270,7 @@ void local_compact_turn(struct local *local)
 
 static int ms_until(uint64_t due_ms)
 {
-	uint64_t now = local_now_ms();
+	uint64_t now = monotonic_ms();
 
 	if (due_ms <= now)
 		return 0;

@@ -208,9 +208,6 @@ void local_finish(struct engine_request *request, int result);
 /* Begins a request, for the first time or anew. */
 void local_begin(struct local *local, struct engine_request *request);
 
-/* CLOCK_MONOTONIC in milliseconds; any thread. */
-uint64_t local_now_ms(void);
-
 /* ---- engine_read.c, engine_many.c, engine_scan.c ---- */
 
 void local_get(struct local *local, struct engine_request *request);

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include "common/engine_cold.h"
+#include "common/monotonic.h"
 
 enum {
 	SYNC_INTERVAL_MS = 1000,
@@ -18,14 +18,6 @@ enum {
 	/* so many reads keep a disk busy; they do little else than wait */
 	POOL_THREADS = 4,
 };
-
-uint64_t local_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* ---- lists of requests ---- */
 
@@ -94,7 +86,7 @@ void local_begin(struct local *local, struct engine_request *request)
 	if (local->closing)
 		result = ENGINE_CLOSED;
 	else if (request->deadline_ms != 0 &&
-		 local_now_ms() > request->deadline_ms)
+		 monotonic_ms() > request->deadline_ms)
 		result = ENGINE_DEADLINE;
 	else if (request->op == ENGINE_GET || request->op == ENGINE_STAT)
 		result = check_keys(request, 1);
@@ -337,7 +329,7 @@ static struct local *local_new(const struct engine_local_options *options,
 	log_queue_init(&local->group);
 	if (getrandom(&local->instance, sizeof(local->instance), 0) !=
 	    (ssize_t)sizeof(local->instance))
-		local->instance = local_now_ms();
+		local->instance = monotonic_ms();
 	return local;
 }
 

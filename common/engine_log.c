@@ -1,9 +1,9 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/engine_internal.h"
+#include "common/monotonic.h"
 
 enum {
 	/* a group up to this many bytes may be written by the loop itself */
@@ -50,7 +50,7 @@ static void note_due(struct engine_log *elog, bool interval)
 	if (!log_is_dirty(elog->log) || elog->log->read_only)
 		elog->sync_due_ms = 0;
 	else if (interval && elog->sync_due_ms == 0)
-		elog->sync_due_ms = local_now_ms() + elog->interval_ms;
+		elog->sync_due_ms = monotonic_ms() + elog->interval_ms;
 }
 
 static void run_queue(struct engine_log *elog)
@@ -73,7 +73,7 @@ static void run_queue(struct engine_log *elog)
 
 static bool sync_is_due(const struct engine_log *elog)
 {
-	return elog->sync_due_ms != 0 && local_now_ms() >= elog->sync_due_ms;
+	return elog->sync_due_ms != 0 && monotonic_ms() >= elog->sync_due_ms;
 }
 
 static void run_sync(struct engine_log *elog)
@@ -94,15 +94,11 @@ static void run_sync(struct engine_log *elog)
 
 static void wait_for_work(struct engine_log *elog)
 {
-	struct timespec until;
-
-	if (elog->sync_due_ms == 0) {
+	if (elog->sync_due_ms == 0)
 		pthread_cond_wait(&elog->work, &elog->lock);
-		return;
-	}
-	until.tv_sec = (time_t)(elog->sync_due_ms / 1000);
-	until.tv_nsec = (long)(elog->sync_due_ms % 1000) * 1000000;
-	pthread_cond_timedwait(&elog->work, &elog->lock, &until);
+	else
+		monotonic_wait_until(&elog->work, &elog->lock,
+				     elog->sync_due_ms);
 }
 
 static void *thread_main(void *arg)
@@ -127,16 +123,6 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-static void cond_init(pthread_cond_t *cond)
-{
-	pthread_condattr_t attr;
-
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(cond, &attr);
-	pthread_condattr_destroy(&attr);
-}
-
 int engine_log_start(struct engine_log *elog, struct log *log,
 		     const struct engine_host *host, uint64_t interval_ms)
 {
@@ -144,8 +130,8 @@ int engine_log_start(struct engine_log *elog, struct log *log,
 
 	memset(elog, 0, sizeof(*elog));
 	pthread_mutex_init(&elog->lock, NULL);
-	cond_init(&elog->work);
-	cond_init(&elog->idle);
+	monotonic_cond_init(&elog->work);
+	monotonic_cond_init(&elog->idle);
 	log_queue_init(&elog->queue);
 	log_queue_init(&elog->done);
 	elog->log = log;

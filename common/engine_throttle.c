@@ -1,4 +1,5 @@
 #include "common/engine_internal.h"
+#include "common/monotonic.h"
 
 /*
  * Where entries die faster than compaction gives their room back the disk
@@ -33,13 +34,13 @@ static bool is_over(const struct local *local, uint64_t percent)
 
 void local_throttle_begin(struct local *local)
 {
-	local->throttle.run_begun_ms = local_now_ms();
+	local->throttle.run_begun_ms = monotonic_ms();
 }
 
 void local_throttle_end(struct local *local, uint64_t bytes)
 {
 	struct engine_throttle *throttle = &local->throttle;
-	uint64_t ms = local_now_ms() - throttle->run_begun_ms + 1;
+	uint64_t ms = monotonic_ms() - throttle->run_begun_ms + 1;
 	uint64_t rate = bytes / ms;
 
 	if (bytes == 0)
@@ -52,7 +53,7 @@ void local_throttle_end(struct local *local, uint64_t bytes)
 static void add_credit(struct local *local)
 {
 	struct engine_throttle *throttle = &local->throttle;
-	uint64_t now = local_now_ms();
+	uint64_t now = monotonic_ms();
 	int64_t rate = (int64_t)throttle->rate;
 	int64_t ms = (int64_t)(now - throttle->credit_ms);
 
@@ -78,7 +79,7 @@ void local_throttle_turn(struct local *local)
 		on = throttle->on;
 	if (on && !throttle->on) {
 		throttle->credit = 0;
-		throttle->credit_ms = local_now_ms();
+		throttle->credit_ms = monotonic_ms();
 	}
 	throttle->on = on;
 	if (on)

@@ -1,9 +1,9 @@
 #include <errno.h>
 #include <string.h>
 #include <sched.h>
-#include <time.h>
 
 #include "common/engine_internal.h"
+#include "common/monotonic.h"
 
 enum {
 	MS_A_SECOND = 1000,
@@ -13,15 +13,10 @@ enum {
 
 static void wait_until(struct engine_worker *worker, uint64_t due_ms)
 {
-	struct timespec until = {
-		.tv_sec = (time_t)(due_ms / MS_A_SECOND),
-		.tv_nsec = (long)(due_ms % MS_A_SECOND) * 1000000,
-	};
-
 	pthread_mutex_lock(&worker->lock);
 	while (!worker->stop && !worker->run->cancelled &&
-	       local_now_ms() < due_ms)
-		pthread_cond_timedwait(&worker->work, &worker->lock, &until);
+	       monotonic_ms() < due_ms)
+		monotonic_wait_until(&worker->work, &worker->lock, due_ms);
 	pthread_mutex_unlock(&worker->lock);
 }
 
@@ -29,7 +24,7 @@ static void wait_until(struct engine_worker *worker, uint64_t due_ms)
 static void pace(void *ctx, uint64_t bytes)
 {
 	struct engine_worker *worker = ctx;
-	uint64_t now = local_now_ms();
+	uint64_t now = monotonic_ms();
 
 	if (worker->bytes_a_second == 0)
 		return;
@@ -81,15 +76,11 @@ static void *thread_main(void *arg)
 int engine_worker_start(struct engine_worker *worker, struct compaction *run,
 			const struct engine_host *host, uint64_t bytes_a_second)
 {
-	pthread_condattr_t attr;
 	int result;
 
 	memset(worker, 0, sizeof(*worker));
 	pthread_mutex_init(&worker->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&worker->work, &attr);
-	pthread_condattr_destroy(&attr);
+	monotonic_cond_init(&worker->work);
 	worker->run = run;
 	worker->host = host;
 	worker->bytes_a_second = bytes_a_second;

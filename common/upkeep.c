@@ -4,8 +4,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "common/monotonic.h"
 #include "common/upkeep_internal.h"
 
 enum {
@@ -23,16 +23,10 @@ static bool retry_due(const struct upkeep *upkeep)
 
 static void wait_for_work(struct upkeep *upkeep)
 {
-	struct timespec until;
-
-	if (!retry_due(upkeep)) {
+	if (!retry_due(upkeep))
 		pthread_cond_wait(&upkeep->work, &upkeep->lock);
-		return;
-	}
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += RETRY_MS / 1000;
-	if (pthread_cond_timedwait(&upkeep->work, &upkeep->lock, &until) ==
-	    ETIMEDOUT)
+	else if (!monotonic_wait_until(&upkeep->work, &upkeep->lock,
+				       monotonic_ms() + RETRY_MS))
 		upkeep->retry = true;
 }
 
@@ -70,18 +64,6 @@ void upkeep_go(struct upkeep *upkeep)
 	lock(upkeep);
 }
 
-static int cond_init(pthread_cond_t *cond)
-{
-	pthread_condattr_t attr;
-	int result;
-
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	result = pthread_cond_init(cond, &attr);
-	pthread_condattr_destroy(&attr);
-	return -result;
-}
-
 int upkeep_new(const struct upkeep_options *options, struct manifest *manifest,
 	       struct upkeep **out)
 {
@@ -105,8 +87,8 @@ int upkeep_new(const struct upkeep_options *options, struct manifest *manifest,
 	list_init(&upkeep->hints);
 	list_init(&upkeep->discards);
 	pthread_mutex_init(&upkeep->lock, NULL);
-	cond_init(&upkeep->work);
-	cond_init(&upkeep->done);
+	monotonic_cond_init(&upkeep->work);
+	monotonic_cond_init(&upkeep->done);
 	upkeep->manifest = *manifest;
 	memset(manifest, 0, sizeof(*manifest));
 	upkeep->next_id = upkeep->manifest.next_segment;
