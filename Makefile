@@ -12,14 +12,15 @@ COMMON = backup backup_folder check check_segment checksum compaction \
 	compaction_graves compaction_output compaction_pick digest \
 	engine_arena engine_backup engine_cold engine_compact engine_decide \
 	engine_local engine_log engine_many engine_read engine_scan \
-	engine_settle engine_stats engine_throttle engine_worker \
-	engine_write entry events finding folder hint hint_builder hint_filter index index_load \
-	index_memory index_scan inventory inventory_folder inventory_rebuild \
-	inventory_tails io lock log lookup manifest path pending read_pool \
-	record recovery recovery_load recovery_tail repair repair_copy \
-	repair_load repair_quarantine retire salvage scrub segment segment_header segment_reader segments \
-	store store_backup store_compact store_open store_view tail tails \
-	units upkeep upkeep_output upkeep_round view whole_file
+	engine_settle engine_stats engine_throttle engine_worker engine_write \
+	entry events finding folder hint hint_builder hint_filter index \
+	index_load index_memory index_scan inventory inventory_folder \
+	inventory_rebuild inventory_tails io lock log lookup manifest path \
+	pending read_pool record recovery recovery_load recovery_tail repair \
+	repair_copy repair_load repair_quarantine retire salvage scrub \
+	segment segment_header segment_reader segments store store_backup \
+	store_compact store_open store_view tail tails units upkeep \
+	upkeep_output upkeep_round view whole_file
 
 # proto/, the wire.
 PROTO = buffer frame message message_check message_decode message_encode \
@@ -42,7 +43,7 @@ GETMECTL = ctl_base64 ctl_batch ctl_check ctl_command ctl_exit ctl_export \
 	ctl_write
 
 # tests/: what several tests share; then programs, one a word.
-SUPPORT = bench_rig client_fixture compaction_rig ctl_run daemon_rig \
+SUPPORT = bench_rig client_fixture compaction_lab ctl_run daemon_rig \
 	engine_rig fake_engine fake_server fake_store golden hook_io \
 	message_equal msgpack_text pair_handle quota_io rest_kit \
 	segment_maker store_kit store_runs tempdir writer_model
@@ -68,12 +69,12 @@ TESTS = test_backup test_bitrot test_buffer test_bytes test_check \
 	test_intake test_inventory test_io test_lane test_latency \
 	test_listener test_lock test_log test_logging test_lookup test_loop \
 	test_manifest test_message test_message_check test_message_reply \
-	test_message_request test_method test_metrics test_monitor test_monotonic \
-	test_options test_output test_path test_paths test_peers \
-	test_pending test_rate test_read_pool test_record test_recovery \
-	test_recovery_load test_recovery_tail test_repair test_repair_damage \
-	test_repair_rebuild test_request test_results test_retire \
-	test_salvage test_scrub test_segment test_segment_output \
+	test_message_request test_method test_metrics test_monitor \
+	test_monotonic test_options test_output test_path test_paths \
+	test_peers test_pending test_rate test_read_pool test_record \
+	test_recovery test_recovery_load test_recovery_tail test_repair \
+	test_repair_damage test_repair_rebuild test_request test_results \
+	test_retire test_salvage test_scrub test_segment test_segment_output \
 	test_segments test_server test_service test_simfs test_store \
 	test_store_compact test_store_compact_faults test_store_compact_full \
 	test_store_compact_graves test_store_compact_model \

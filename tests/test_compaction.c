@@ -12,7 +12,7 @@
 
 #include "common/compaction.h"
 #include "common/hint.h"
-#include "tests/support/compaction_rig.h"
+#include "tests/support/compaction_lab.h"
 
 enum {
 	WINDOW = 256 << 10, /* what compaction.c reads at once */
@@ -24,19 +24,19 @@ enum {
 
 static void test_live_entries_are_copied_and_dead_ones_are_not(void **state)
 {
-	struct segment *input = comp_segment(1000);
+	struct segment *input = lab_segment(1000);
 	struct segment *output;
-	struct comp_found found;
+	struct lab_found found;
 
 	(void)state;
-	comp_put(input, "a", "old", 1);
-	comp_put(input, "b", "only", 2);
-	comp_put(input, "a", "new", 3);
-	comp_seal(input);
-	comp_begin_one(input);
-	output = comp_copy();
-	assert_int_equal(comp_n_entries(output), 2);
-	found = comp_find(output, ENTRY_PUT, "a", 1);
+	lab_put(input, "a", "old", 1);
+	lab_put(input, "b", "only", 2);
+	lab_put(input, "a", "new", 3);
+	lab_seal(input);
+	lab_begin_one(input);
+	output = lab_copy();
+	assert_int_equal(lab_n_entries(output), 2);
+	found = lab_find(output, ENTRY_PUT, "a", 1);
 	assert_int_equal(found.n, 1);
 	assert_true(found.value_ok);
 	/* what a client has seen as its version */
@@ -44,28 +44,28 @@ static void test_live_entries_are_copied_and_dead_ones_are_not(void **state)
 	assert_true(found.entry.timestamp_ms == 1700000000000);
 	assert_true(output->first_sequence == 2);
 	assert_true(output->last_sequence == 3);
-	assert_int_equal(rig.run.n_moves, 2);
-	assert_true(rig.run.bytes_done == input->len);
-	assert_int_equal(comp_install(), 0);
-	comp_end();
-	comp_expect("a", "new", 3);
-	comp_expect("b", "only", 4);
-	assert_false(comp_n_files("0000000001.") > 0);
+	assert_int_equal(lab.run.n_moves, 2);
+	assert_true(lab.run.bytes_done == input->len);
+	assert_int_equal(lab_install(), 0);
+	lab_end();
+	lab_expect("a", "new", 3);
+	lab_expect("b", "only", 4);
+	assert_false(lab_n_files("0000000001.") > 0);
 }
 
 static void test_nothing_to_keep_makes_no_output(void **state)
 {
-	struct segment *input = comp_segment(1000);
+	struct segment *input = lab_segment(1000);
 
 	(void)state;
-	comp_put(input, "a", "value", 1);
-	comp_delete(input, "a", 2);
-	comp_seal(input);
-	comp_begin_one(input);
-	assert_null(comp_copy());
-	assert_int_equal(comp_install(), 0);
-	comp_end();
-	assert_int_equal(comp_n_files(".seg"), 0);
+	lab_put(input, "a", "value", 1);
+	lab_delete(input, "a", 2);
+	lab_seal(input);
+	lab_begin_one(input);
+	assert_null(lab_copy());
+	assert_int_equal(lab_install(), 0);
+	lab_end();
+	assert_int_equal(lab_n_files(".seg"), 0);
 }
 
 static void test_several_inputs_make_one_output(void **state)
@@ -77,87 +77,87 @@ static void test_several_inputs_make_one_output(void **state)
 	for (unsigned i = 0; i < 3; i++) {
 		char key[8];
 
-		inputs[i] = comp_segment(1000);
-		comp_put(inputs[i], "same", "value", i * 10 + 1);
+		inputs[i] = lab_segment(1000);
+		lab_put(inputs[i], "same", "value", i * 10 + 1);
 		snprintf(key, sizeof(key), "k%u", i);
-		comp_put(inputs[i], key, "value", i * 10 + 2);
-		comp_seal(inputs[i]);
+		lab_put(inputs[i], key, "value", i * 10 + 2);
+		lab_seal(inputs[i]);
 	}
-	comp_begin(inputs, 3);
-	output = comp_copy();
-	assert_int_equal(comp_n_entries(output), 4);
+	lab_begin(inputs, 3);
+	output = lab_copy();
+	assert_int_equal(lab_n_entries(output), 4);
 	assert_true(output->first_sequence == 2);
 	assert_true(output->last_sequence == 22);
-	assert_true(comp_find(output, ENTRY_PUT, "same", 4).entry.sequence ==
+	assert_true(lab_find(output, ENTRY_PUT, "same", 4).entry.sequence ==
 		    21);
-	assert_int_equal(comp_install(), 0);
-	comp_end();
-	assert_int_equal(comp_n_files(".seg"), 1);
+	assert_int_equal(lab_install(), 0);
+	lab_end();
+	assert_int_equal(lab_n_files(".seg"), 1);
 }
 
 /* There is no run of them any more for a head to count. */
 static void test_members_of_a_batch_are_copied_one_by_one(void **state)
 {
-	struct segment *input = comp_segment(4000);
+	struct segment *input = lab_segment(4000);
 	struct segment *output;
-	struct comp_found found;
+	struct lab_found found;
 
 	(void)state;
-	maker_batch(rig.io, input, 3, 1, 0);
+	maker_batch(lab.io, input, 3, 1, 0);
 	/* as the log has it: the index knows two of the three */
 	input->len = input->header_len;
-	comp_add(input,
-		 &(struct maker_entry){ .kind = ENTRY_BATCH,
-					.value = "\3\0\0\0\0\0\0\0\220\0\0\0"
-						 "\0\0\0\0",
-					.value_len = ENTRY_BATCH_VALUE_LEN,
-					.sequence = 1 });
+	lab_add(input,
+		&(struct maker_entry){ .kind = ENTRY_BATCH,
+				       .value = "\3\0\0\0\0\0\0\0\220\0\0\0"
+						"\0\0\0\0",
+				       .value_len = ENTRY_BATCH_VALUE_LEN,
+				       .sequence = 1 });
 	for (unsigned i = 0; i < 3; i++) {
 		char key[3] = { 'b', (char)('0' + i), 0 };
 
-		comp_add(input, &(struct maker_entry){ .flags = ENTRY_IN_BATCH,
-						       .key = key,
-						       .value = "value",
-						       .sequence = i + 2 });
+		lab_add(input, &(struct maker_entry){ .flags = ENTRY_IN_BATCH,
+						      .key = key,
+						      .value = "value",
+						      .sequence = i + 2 });
 	}
-	comp_put(input, "b1", "later", 5);
-	comp_seal(input);
-	comp_begin_one(input);
-	output = comp_copy();
-	assert_int_equal(comp_n_entries(output), 3);
-	found = comp_find(output, ENTRY_PUT, "b2", 2);
+	lab_put(input, "b1", "later", 5);
+	lab_seal(input);
+	lab_begin_one(input);
+	output = lab_copy();
+	assert_int_equal(lab_n_entries(output), 3);
+	found = lab_find(output, ENTRY_PUT, "b2", 2);
 	assert_int_equal(found.entry.flags, 0);
 	assert_true(found.entry.sequence == 4);
-	assert_int_equal(comp_install(), 0);
-	comp_end();
-	comp_expect("b0", "value", 5);
-	comp_expect("b1", "later", 5);
+	assert_int_equal(lab_install(), 0);
+	lab_end();
+	lab_expect("b0", "value", 5);
+	lab_expect("b1", "later", 5);
 }
 
 static void test_empty_values_and_the_longest_keys(void **state)
 {
-	struct segment *input = comp_segment(3 * KEY_MAX);
+	struct segment *input = lab_segment(3 * KEY_MAX);
 	char *key = malloc(KEY_MAX + 1);
 	struct segment *output;
 
 	(void)state;
 	memset(key, 'k', KEY_MAX);
 	key[KEY_MAX] = 0;
-	comp_put(input, "empty", "", 1);
-	comp_add(input, &(struct maker_entry){ .key = key,
-					       .key_len = KEY_MAX,
-					       .value = "",
-					       .sequence = 2 });
+	lab_put(input, "empty", "", 1);
+	lab_add(input, &(struct maker_entry){ .key = key,
+					      .key_len = KEY_MAX,
+					      .value = "",
+					      .sequence = 2 });
 	key[0] = 'l';
-	comp_put(input, key, "value", 3);
-	comp_seal(input);
-	comp_begin_one(input);
-	output = comp_copy();
-	assert_int_equal(comp_n_entries(output), 3);
-	assert_int_equal(comp_install(), 0);
-	comp_end();
-	comp_expect("empty", "", 0);
-	comp_expect(key, "value", 5);
+	lab_put(input, key, "value", 3);
+	lab_seal(input);
+	lab_begin_one(input);
+	output = lab_copy();
+	assert_int_equal(lab_n_entries(output), 3);
+	assert_int_equal(lab_install(), 0);
+	lab_end();
+	lab_expect("empty", "", 0);
+	lab_expect(key, "value", 5);
 	free(key);
 }
 
@@ -176,11 +176,11 @@ static uint8_t *make_value(size_t len, unsigned seed)
 static void copy_around(size_t len)
 {
 	enum { HEAD = 40 + 2, N = 7 };
-	struct segment *input = comp_segment(N * len + 4096);
+	struct segment *input = lab_segment(N * len + 4096);
 	uint8_t *values[N];
 	size_t lens[N];
 
-	comp_put(input, "before", "x", 1);
+	lab_put(input, "before", "x", 1);
 	for (unsigned i = 0; i < N; i++) {
 		char key[3] = { 'v', (char)('0' + i), 0 };
 
@@ -189,23 +189,23 @@ static void copy_around(size_t len)
 			  : i < 6 ? len - HEAD - 1 + (i - 3)
 				  : len - HEAD + 8;
 		values[i] = make_value(lens[i], i);
-		comp_add(input, &(struct maker_entry){ .key = key,
-						       .value = values[i],
-						       .value_len = lens[i],
-						       .sequence = i + 2 });
+		lab_add(input, &(struct maker_entry){ .key = key,
+						      .value = values[i],
+						      .value_len = lens[i],
+						      .sequence = i + 2 });
 	}
-	comp_put(input, "behind", "y", 100);
-	comp_seal(input);
-	comp_begin_one(input);
-	assert_int_equal(comp_n_entries(comp_copy()), N + 2);
-	assert_int_equal(comp_install(), 0);
-	comp_end();
-	comp_expect("before", "x", 1);
-	comp_expect("behind", "y", 1);
+	lab_put(input, "behind", "y", 100);
+	lab_seal(input);
+	lab_begin_one(input);
+	assert_int_equal(lab_n_entries(lab_copy()), N + 2);
+	assert_int_equal(lab_install(), 0);
+	lab_end();
+	lab_expect("before", "x", 1);
+	lab_expect("behind", "y", 1);
 	for (unsigned i = 0; i < N; i++) {
 		char key[3] = { 'v', (char)('0' + i), 0 };
 
-		comp_expect(key, values[i], lens[i]);
+		lab_expect(key, values[i], lens[i]);
 		free(values[i]);
 	}
 }
@@ -234,7 +234,7 @@ static void test_23_values_around_the_buffer(void **state)
 static void test_23_many_small_ones_over_several_buffers(void **state)
 {
 	enum { N = 3000, STEP = 997 };
-	struct segment *input = comp_segment((uint64_t)5 << 20);
+	struct segment *input = lab_segment((uint64_t)5 << 20);
 
 	(void)state;
 	for (unsigned i = 0; i < N; i++) {
@@ -242,24 +242,24 @@ static void test_23_many_small_ones_over_several_buffers(void **state)
 		uint8_t *value = make_value(STEP + i % 13, i);
 
 		snprintf(key, sizeof(key), "k%u", i);
-		comp_add(input,
-			 &(struct maker_entry){ .key = key,
-						.value = value,
-						.value_len = STEP + i % 13,
-						.sequence = i + 1 });
+		lab_add(input,
+			&(struct maker_entry){ .key = key,
+					       .value = value,
+					       .value_len = STEP + i % 13,
+					       .sequence = i + 1 });
 		free(value);
 	}
-	comp_seal(input);
-	comp_begin_one(input);
-	assert_int_equal(comp_n_entries(comp_copy()), N);
-	assert_int_equal(comp_install(), 0);
-	comp_end();
+	lab_seal(input);
+	lab_begin_one(input);
+	assert_int_equal(lab_n_entries(lab_copy()), N);
+	assert_int_equal(lab_install(), 0);
+	lab_end();
 	for (unsigned i = 0; i < N; i++) {
 		char key[12];
 		uint8_t *value = make_value(STEP + i % 13, i);
 
 		snprintf(key, sizeof(key), "k%u", i);
-		comp_expect(key, value, STEP + i % 13);
+		lab_expect(key, value, STEP + i % 13);
 		free(value);
 	}
 }
@@ -269,141 +269,141 @@ static void test_23_many_small_ones_over_several_buffers(void **state)
 static void add_expiring(struct segment *segment, const char *key,
 			 uint64_t expires_at_ms, uint64_t sequence)
 {
-	comp_add(segment, &(struct maker_entry){ .key = key,
-						 .value = "value",
-						 .expires_at_ms = expires_at_ms,
-						 .sequence = sequence });
+	lab_add(segment, &(struct maker_entry){ .key = key,
+						.value = "value",
+						.expires_at_ms = expires_at_ms,
+						.sequence = sequence });
 }
 
 static void test_a_tombstone_goes_when_nothing_older_may_be_left(void **state)
 {
-	struct segment *input = comp_segment(1000);
-	struct segment *newer = comp_segment(1000);
+	struct segment *input = lab_segment(1000);
+	struct segment *newer = lab_segment(1000);
 
 	(void)state;
-	comp_delete(input, "a", 1);
-	comp_put(input, "b", "value", 2);
-	comp_seal(input);
+	lab_delete(input, "a", 1);
+	lab_put(input, "b", "value", 2);
+	lab_seal(input);
 	/* younger: no put in it can be covered by the tombstone */
-	comp_put(newer, "a", "value", 3);
-	comp_delete(newer, "a", 4);
-	comp_seal(newer);
-	comp_begin_one(input);
-	assert_int_equal(comp_n_entries(comp_copy()), 1);
-	assert_true(rig.run.kept_tombstone_bytes == 0);
-	assert_int_equal(rig.run.blocker_id, 0);
+	lab_put(newer, "a", "value", 3);
+	lab_delete(newer, "a", 4);
+	lab_seal(newer);
+	lab_begin_one(input);
+	assert_int_equal(lab_n_entries(lab_copy()), 1);
+	assert_true(lab.run.kept_tombstone_bytes == 0);
+	assert_int_equal(lab.run.blocker_id, 0);
 }
 
 static void test_a_tombstone_stays_while_an_older_put_is_left(void **state)
 {
-	struct segment *older = comp_segment(1000);
-	struct segment *input = comp_segment(1000);
+	struct segment *older = lab_segment(1000);
+	struct segment *input = lab_segment(1000);
 	struct segment *output;
-	struct comp_found found;
+	struct lab_found found;
 
 	(void)state;
-	comp_put(older, "a", "value", 1);
-	comp_seal(older);
-	comp_delete(input, "a", 2);
-	comp_delete(input, "never", 3);
-	comp_seal(input);
-	comp_begin_one(input);
-	output = comp_copy();
-	found = comp_find(output, ENTRY_TOMBSTONE, "a", 1);
-	assert_int_equal(comp_n_entries(output), 1);
+	lab_put(older, "a", "value", 1);
+	lab_seal(older);
+	lab_delete(input, "a", 2);
+	lab_delete(input, "never", 3);
+	lab_seal(input);
+	lab_begin_one(input);
+	output = lab_copy();
+	found = lab_find(output, ENTRY_TOMBSTONE, "a", 1);
+	assert_int_equal(lab_n_entries(output), 1);
 	assert_int_equal(found.n, 1);
 	assert_true(found.entry.sequence == 2);
-	assert_true(rig.run.kept_tombstone_bytes ==
+	assert_true(lab.run.kept_tombstone_bytes ==
 		    entry_total_len(&found.entry));
-	assert_int_equal(rig.run.blocker_id, older->id);
-	assert_int_equal(rig.run.n_moves, 0);
+	assert_int_equal(lab.run.blocker_id, older->id);
+	assert_int_equal(lab.run.n_moves, 0);
 }
 
 static void test_a_tombstone_under_a_newer_put_goes(void **state)
 {
-	struct segment *older = comp_segment(1000);
-	struct segment *input = comp_segment(1000);
-	struct segment *open = comp_segment(1000);
+	struct segment *older = lab_segment(1000);
+	struct segment *input = lab_segment(1000);
+	struct segment *open = lab_segment(1000);
 
 	(void)state;
-	comp_put(older, "a", "value", 1);
-	comp_seal(older);
-	comp_delete(input, "a", 2);
-	comp_seal(input);
-	comp_put(open, "a", "again", 3);
-	comp_begin_one(input);
-	assert_null(comp_copy());
+	lab_put(older, "a", "value", 1);
+	lab_seal(older);
+	lab_delete(input, "a", 2);
+	lab_seal(input);
+	lab_put(open, "a", "again", 3);
+	lab_begin_one(input);
+	assert_null(lab_copy());
 }
 
 static void test_what_has_expired_goes(void **state)
 {
-	struct segment *input = comp_segment(1000);
-	uint64_t now = rig.io->clock_ms(rig.io);
+	struct segment *input = lab_segment(1000);
+	uint64_t now = lab.io->clock_ms(lab.io);
 
 	(void)state;
 	add_expiring(input, "past", now, 1);
 	add_expiring(input, "future", now + 1, 2);
-	comp_seal(input);
-	comp_begin_one(input);
-	assert_int_equal(comp_n_entries(comp_copy()), 1);
-	assert_int_equal(rig.run.n_moves, 2);
-	assert_int_equal(comp_install(), 0);
-	comp_end();
-	comp_expect("past", NULL, 0);
-	comp_expect("future", "value", 5);
+	lab_seal(input);
+	lab_begin_one(input);
+	assert_int_equal(lab_n_entries(lab_copy()), 1);
+	assert_int_equal(lab.run.n_moves, 2);
+	assert_int_equal(lab_install(), 0);
+	lab_end();
+	lab_expect("past", NULL, 0);
+	lab_expect("future", "value", 5);
 }
 
 static void
 test_39_what_has_expired_leaves_a_tombstone_over_an_older_put(void **state)
 {
-	struct segment *older = comp_segment(1000);
-	struct segment *input = comp_segment(1000);
-	uint64_t now = rig.io->clock_ms(rig.io);
+	struct segment *older = lab_segment(1000);
+	struct segment *input = lab_segment(1000);
+	uint64_t now = lab.io->clock_ms(lab.io);
 	struct segment *output;
-	struct comp_found found;
+	struct lab_found found;
 
 	(void)state;
-	comp_put(older, "a", "for ever", 1);
-	comp_seal(older);
+	lab_put(older, "a", "for ever", 1);
+	lab_seal(older);
 	add_expiring(input, "a", now - 1, 2);
-	comp_seal(input);
-	comp_begin_one(input);
-	output = comp_copy();
-	assert_int_equal(comp_n_entries(output), 1);
-	found = comp_find(output, ENTRY_TOMBSTONE, "a", 1);
+	lab_seal(input);
+	lab_begin_one(input);
+	output = lab_copy();
+	assert_int_equal(lab_n_entries(output), 1);
+	found = lab_find(output, ENTRY_TOMBSTONE, "a", 1);
 	assert_int_equal(found.n, 1);
 	assert_true(found.entry.sequence == 2);
 	assert_true(found.value_ok);
-	assert_true(rig.run.kept_tombstone_bytes ==
+	assert_true(lab.run.kept_tombstone_bytes ==
 		    entry_total_len(&found.entry));
-	assert_int_equal(comp_install(), 0);
-	comp_end();
-	comp_expect("a", NULL, 0);
+	assert_int_equal(lab_install(), 0);
+	lab_end();
+	lab_expect("a", NULL, 0);
 }
 
 /* What was replaced before its time was over needs no tombstone. */
 static void test_what_has_expired_under_a_newer_put_goes(void **state)
 {
-	struct segment *older = comp_segment(1000);
-	struct segment *input = comp_segment(1000);
+	struct segment *older = lab_segment(1000);
+	struct segment *input = lab_segment(1000);
 
 	(void)state;
-	comp_put(older, "a", "first", 1);
-	comp_seal(older);
+	lab_put(older, "a", "first", 1);
+	lab_seal(older);
 	add_expiring(input, "a", 1, 2);
-	comp_put(input, "a", "last", 3);
-	comp_seal(input);
-	comp_begin_one(input);
-	assert_int_equal(comp_n_entries(comp_copy()), 1);
-	assert_int_equal(comp_install(), 0);
-	comp_end();
-	comp_expect("a", "last", 4);
+	lab_put(input, "a", "last", 3);
+	lab_seal(input);
+	lab_begin_one(input);
+	assert_int_equal(lab_n_entries(lab_copy()), 1);
+	assert_int_equal(lab_install(), 0);
+	lab_end();
+	lab_expect("a", "last", 4);
 }
 
 int main(void)
 {
 #define test(name)                                                             \
-	cmocka_unit_test_setup_teardown(name, comp_set_up, comp_tear_down)
+	cmocka_unit_test_setup_teardown(name, lab_set_up, lab_tear_down)
 	const struct CMUnitTest tests[] = {
 		test(test_live_entries_are_copied_and_dead_ones_are_not),
 		test(test_nothing_to_keep_makes_no_output),

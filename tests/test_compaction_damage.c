@@ -13,7 +13,7 @@
 
 #include "common/compaction.h"
 #include "common/hint.h"
-#include "tests/support/compaction_rig.h"
+#include "tests/support/compaction_lab.h"
 
 /*
  * The copying when something is wrong: damage, hints that do not help, calls
@@ -39,38 +39,38 @@ static uint64_t tombstone_off;
  */
 static int set_up(void **state)
 {
-	comp_set_up(state);
-	older = comp_segment(1000);
-	comp_put(older, "gone", "value", 1);
-	comp_seal(older);
-	input = comp_segment(2 * LARGE_LEN);
-	dead_off = comp_put(input, "a", "old", 2);
-	live_off = comp_put(input, "a", "new", 3);
-	tombstone_off = comp_delete(input, "gone", 4);
-	comp_add(input, &(struct maker_entry){ .key = "large",
-					       .value_len = LARGE_LEN,
-					       .sequence = 5 });
-	comp_seal(input);
-	comp_begin_one(input);
+	lab_set_up(state);
+	older = lab_segment(1000);
+	lab_put(older, "gone", "value", 1);
+	lab_seal(older);
+	input = lab_segment(2 * LARGE_LEN);
+	dead_off = lab_put(input, "a", "old", 2);
+	live_off = lab_put(input, "a", "new", 3);
+	tombstone_off = lab_delete(input, "gone", 4);
+	lab_add(input, &(struct maker_entry){ .key = "large",
+					      .value_len = LARGE_LEN,
+					      .sequence = 5 });
+	lab_seal(input);
+	lab_begin_one(input);
 	return 0;
 }
 
 static void expect_good_copy(void)
 {
-	struct segment *output = comp_copy();
+	struct segment *output = lab_copy();
 
-	assert_int_equal(comp_n_entries(output), 3);
-	assert_int_equal(comp_find(output, ENTRY_TOMBSTONE, "gone", 4).n, 1);
-	assert_int_equal(comp_find(output, ENTRY_PUT, "a", 1).n, 1);
-	assert_int_equal(comp_find(output, ENTRY_PUT, "large", 5).n, 1);
+	assert_int_equal(lab_n_entries(output), 3);
+	assert_int_equal(lab_find(output, ENTRY_TOMBSTONE, "gone", 4).n, 1);
+	assert_int_equal(lab_find(output, ENTRY_PUT, "a", 1).n, 1);
+	assert_int_equal(lab_find(output, ENTRY_PUT, "large", 5).n, 1);
 }
 
 static void expect_place_of_a(const struct segment *segment, uint64_t off)
 {
-	struct digest digest = digest_of(rig.secret, "a", 1);
+	struct digest digest = digest_of(lab.secret, "a", 1);
 	struct index_place place;
 
-	assert_int_equal(index_get(rig.index, &digest, &place), 0);
+	assert_int_equal(index_get(lab.index, &digest, &place), 0);
 	assert_int_equal(place.segment, segment->id);
 	assert_int_equal((uint64_t)place.off8 * 8, off);
 }
@@ -78,17 +78,17 @@ static void expect_place_of_a(const struct segment *segment, uint64_t off)
 /* Nothing is left of the output, and the index is as it was. */
 static void expect_no_output(void)
 {
-	assert_null(rig.run.output);
-	assert_int_equal(comp_n_files(".tmp"), 0);
-	assert_int_equal(comp_n_files(".seg"), 2);
+	assert_null(lab.run.output);
+	assert_int_equal(lab_n_files(".tmp"), 0);
+	assert_int_equal(lab_n_files(".seg"), 2);
 	expect_place_of_a(input, live_off);
 	assert_false(input->replaced);
 }
 
 static void expect_damaged(void)
 {
-	assert_int_equal(compaction_copy(&rig.run), COMPACTION_DAMAGED);
-	assert_int_equal(rig.run.damaged_input, 0);
+	assert_int_equal(compaction_copy(&lab.run), COMPACTION_DAMAGED);
+	assert_int_equal(lab.run.damaged_input, 0);
 	expect_no_output();
 }
 
@@ -97,21 +97,21 @@ static void expect_damaged(void)
 static void test_41_a_damaged_value_is_copied_as_it_is(void **state)
 {
 	struct segment *output;
-	struct comp_found before;
-	struct comp_found after;
+	struct lab_found before;
+	struct lab_found after;
 
 	(void)state;
-	before = comp_find(input, ENTRY_PUT, "a", 1);
-	maker_flip(rig.io, input->fd, live_off + entry_value_off(&before.entry),
+	before = lab_find(input, ENTRY_PUT, "a", 1);
+	maker_flip(lab.io, input->fd, live_off + entry_value_off(&before.entry),
 		   1);
-	output = comp_copy();
-	after = comp_find(output, ENTRY_PUT, "a", 1);
+	output = lab_copy();
+	after = lab_find(output, ENTRY_PUT, "a", 1);
 	assert_int_equal(after.n, 1);
 	assert_false(after.value_ok);
 	assert_true(after.entry.sequence == 3);
 	assert_true(after.entry.value_crc == before.entry.value_crc);
 	/* and the key's place is the copy: no older value, no "not found" */
-	assert_int_equal(comp_install(), 0);
+	assert_int_equal(lab_install(), 0);
 	expect_place_of_a(output, after.off);
 }
 
@@ -120,23 +120,23 @@ static void test_41_a_damaged_value_over_several_windows_too(void **state)
 	struct segment *output;
 
 	(void)state;
-	maker_flip(rig.io, input->fd, input->len - 100, 1);
-	output = comp_copy();
-	assert_false(comp_find(output, ENTRY_PUT, "large", 5).value_ok);
-	assert_int_equal(comp_n_entries(output), 3);
+	maker_flip(lab.io, input->fd, input->len - 100, 1);
+	output = lab_copy();
+	assert_false(lab_find(output, ENTRY_PUT, "large", 5).value_ok);
+	assert_int_equal(lab_n_entries(output), 3);
 }
 
 static void test_13_a_damaged_header_of_a_live_entry_ends_the_run(void **state)
 {
 	(void)state;
-	maker_flip(rig.io, input->fd, live_off + 16, 1);
+	maker_flip(lab.io, input->fd, live_off + 16, 1);
 	expect_damaged();
 }
 
 static void test_13_a_damaged_key_of_a_live_entry_ends_the_run(void **state)
 {
 	(void)state;
-	maker_flip(rig.io, input->fd, live_off + ENTRY_HEAD_LEN, 1);
+	maker_flip(lab.io, input->fd, live_off + ENTRY_HEAD_LEN, 1);
 	expect_damaged();
 }
 
@@ -144,14 +144,14 @@ static void
 test_13_a_damaged_tombstone_that_is_needed_ends_the_run(void **state)
 {
 	(void)state;
-	maker_flip(rig.io, input->fd, tombstone_off + 8, 1);
+	maker_flip(lab.io, input->fd, tombstone_off + 8, 1);
 	expect_damaged();
 }
 
 static void test_a_damaged_header_of_a_dead_entry_goes_with_it(void **state)
 {
 	(void)state;
-	maker_flip(rig.io, input->fd, dead_off + 16, 1);
+	maker_flip(lab.io, input->fd, dead_off + 16, 1);
 	expect_good_copy();
 }
 
@@ -159,8 +159,8 @@ static void test_a_damaged_header_of_a_dead_entry_goes_with_it(void **state)
 static void test_13_a_damaged_header_without_a_hint_ends_the_run(void **state)
 {
 	(void)state;
-	assert_int_equal(rig.io->unlink(rig.io, "/0000000002.hint"), 0);
-	maker_flip(rig.io, input->fd, dead_off + 16, 1);
+	assert_int_equal(lab.io->unlink(lab.io, "/0000000002.hint"), 0);
+	maker_flip(lab.io, input->fd, dead_off + 16, 1);
 	expect_damaged();
 }
 
@@ -169,10 +169,10 @@ static void test_13_the_damaged_one_of_several_inputs_is_told(void **state)
 	struct segment *inputs[] = { older, input };
 
 	(void)state;
-	comp_begin(inputs, 2);
-	maker_flip(rig.io, input->fd, live_off + 16, 1);
-	assert_int_equal(compaction_copy(&rig.run), COMPACTION_DAMAGED);
-	assert_int_equal(rig.run.damaged_input, 1);
+	lab_begin(inputs, 2);
+	maker_flip(lab.io, input->fd, live_off + 16, 1);
+	assert_int_equal(compaction_copy(&lab.run), COMPACTION_DAMAGED);
+	assert_int_equal(lab.run.damaged_input, 1);
 	expect_no_output();
 }
 
@@ -191,7 +191,7 @@ test_11_a_length_that_the_file_does_not_have_ends_the_run(void **state)
 static void test_an_input_without_a_hint_is_read(void **state)
 {
 	(void)state;
-	assert_int_equal(rig.io->unlink(rig.io, "/0000000002.hint"), 0);
+	assert_int_equal(lab.io->unlink(lab.io, "/0000000002.hint"), 0);
 	expect_good_copy();
 }
 
@@ -202,36 +202,36 @@ static void test_10_an_input_with_a_damaged_hint_is_read(void **state)
 	int fd;
 
 	(void)state;
-	fd = rig.io->open(rig.io, "/0000000002.hint", O_RDWR);
+	fd = lab.io->open(lab.io, "/0000000002.hint", O_RDWR);
 	assert_true(fd >= 0);
-	assert_int_equal(rig.io->stat(rig.io, fd, &st), 0);
+	assert_int_equal(lab.io->stat(lab.io, fd, &st), 0);
 	for (off = 0; off < st.size; off += 7) {
-		maker_flip(rig.io, fd, off, 4);
-		assert_int_equal(compaction_copy(&rig.run), 0);
-		assert_int_equal(comp_n_entries(rig.run.output), 3);
-		maker_flip(rig.io, fd, off, 4);
-		segment_drop_output(rig.io, "/", rig.run.output);
-		comp_begin_one(input);
+		maker_flip(lab.io, fd, off, 4);
+		assert_int_equal(compaction_copy(&lab.run), 0);
+		assert_int_equal(lab_n_entries(lab.run.output), 3);
+		maker_flip(lab.io, fd, off, 4);
+		segment_drop_output(lab.io, "/", lab.run.output);
+		lab_begin_one(input);
 	}
-	rig.io->close(rig.io, fd);
+	lab.io->close(lab.io, fd);
 }
 
 /* A bad block in a hint must not keep its segment from being compacted. */
 static void test_10_a_hint_that_cannot_be_read_is_no_failure(void **state)
 {
 	(void)state;
-	comp_set_fault(1u << SIMFS_STAT, 1, EIO);
+	lab_set_fault(1u << SIMFS_STAT, 1, EIO);
 	expect_good_copy();
-	comp_set_fault(0, 0, 0);
+	lab_set_fault(0, 0, 0);
 }
 
 /* Whose filter is not known may hold any key. */
 static void test_44_a_tombstone_stays_when_a_filter_is_in_doubt(void **state)
 {
 	(void)state;
-	assert_int_equal(rig.io->unlink(rig.io, FIRST_HINT), 0);
+	assert_int_equal(lab.io->unlink(lab.io, FIRST_HINT), 0);
 	expect_good_copy();
-	assert_int_equal(rig.run.blocker_id, older->id);
+	assert_int_equal(lab.run.blocker_id, older->id);
 }
 
 /* ---- ends that were not planned ---- */
@@ -239,8 +239,8 @@ static void test_44_a_tombstone_stays_when_a_filter_is_in_doubt(void **state)
 static void test_a_run_that_is_cancelled_leaves_nothing(void **state)
 {
 	(void)state;
-	rig.run.cancelled = true;
-	assert_int_equal(compaction_copy(&rig.run), COMPACTION_CANCELLED);
+	lab.run.cancelled = true;
+	assert_int_equal(compaction_copy(&lab.run), COMPACTION_CANCELLED);
 	expect_no_output();
 }
 
@@ -263,11 +263,11 @@ static void test_a_run_can_be_cancelled_anywhere(void **state)
 
 	(void)state;
 	for (n = 1; n < 5; n++) {
-		comp_begin_one(input);
-		rig.run.pace = cancel_at;
-		rig.run.pace_ctx = &rig.run;
+		lab_begin_one(input);
+		lab.run.pace = cancel_at;
+		lab.run.pace_ctx = &lab.run;
 		cancel_after = n;
-		assert_int_equal(compaction_copy(&rig.run),
+		assert_int_equal(compaction_copy(&lab.run),
 				 COMPACTION_CANCELLED);
 		expect_no_output();
 	}
@@ -276,8 +276,8 @@ static void test_a_run_can_be_cancelled_anywhere(void **state)
 static void test_the_pace_is_told_of_every_byte(void **state)
 {
 	(void)state;
-	rig.run.pace = cancel_at;
-	rig.run.pace_ctx = &rig.run;
+	lab.run.pace = cancel_at;
+	lab.run.pace_ctx = &lab.run;
 	paced = 0;
 	cancel_after = 0;
 	expect_good_copy();
@@ -292,10 +292,10 @@ static void test_the_pace_is_told_of_every_byte(void **state)
 static void test_28_an_input_that_cannot_be_read_is_damaged(void **state)
 {
 	(void)state;
-	assert_int_equal(rig.io->unlink(rig.io, "/0000000002.hint"), 0);
-	comp_set_fault(1u << SIMFS_PREAD, 1, EIO);
+	assert_int_equal(lab.io->unlink(lab.io, "/0000000002.hint"), 0);
+	lab_set_fault(1u << SIMFS_PREAD, 1, EIO);
 	expect_damaged();
-	comp_set_fault(0, 0, 0);
+	lab_set_fault(0, 0, 0);
 	expect_good_copy();
 }
 
@@ -305,10 +305,10 @@ static void test_no_room_for_the_output_leaves_nothing(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 2; i++) {
-		comp_begin_one(input);
-		comp_set_fault(1u << calls[i], 1, ENOSPC);
-		assert_int_equal(compaction_copy(&rig.run), -ENOSPC);
-		comp_set_fault(0, 0, 0);
+		lab_begin_one(input);
+		lab_set_fault(1u << calls[i], 1, ENOSPC);
+		assert_int_equal(compaction_copy(&lab.run), -ENOSPC);
+		lab_set_fault(0, 0, 0);
 		expect_no_output();
 	}
 	expect_good_copy();
@@ -319,14 +319,14 @@ static void test_a_hint_that_cannot_be_written_is_told(void **state)
 {
 	(void)state;
 	/* the output's own name is the first */
-	comp_set_fault(1u << SIMFS_RENAME, 2, EIO);
+	lab_set_fault(1u << SIMFS_RENAME, 2, EIO);
 	expect_good_copy();
-	comp_set_fault(0, 0, 0);
-	assert_false(rig.run.hint_written);
-	assert_int_equal(comp_n_files(".tmp"), 0);
-	assert_int_equal(comp_install(), 0);
-	comp_end();
-	comp_expect("a", "new", 3);
+	lab_set_fault(0, 0, 0);
+	assert_false(lab.run.hint_written);
+	assert_int_equal(lab_n_files(".tmp"), 0);
+	assert_int_equal(lab_install(), 0);
+	lab_end();
+	lab_expect("a", "new", 3);
 }
 
 static bool try_fault(unsigned call, uint64_t nth, int error)
@@ -337,18 +337,18 @@ static bool try_fault(unsigned call, uint64_t nth, int error)
 	uint64_t n_faults;
 	int result;
 
-	comp_begin_one(input);
-	simfs_set_fault(rig.fs, &fault);
-	result = compaction_copy(&rig.run);
-	n_faults = simfs_n_faults(rig.fs);
-	simfs_set_fault(rig.fs, NULL);
+	lab_begin_one(input);
+	simfs_set_fault(lab.fs, &fault);
+	result = compaction_copy(&lab.run);
+	n_faults = simfs_n_faults(lab.fs);
+	simfs_set_fault(lab.fs, NULL);
 	if (result != 0) {
 		assert_true(n_faults > 0);
 		expect_no_output();
 		return true;
 	}
-	assert_int_equal(comp_n_entries(rig.run.output), 3);
-	segment_drop_output(rig.io, "/", rig.run.output);
+	assert_int_equal(lab_n_entries(lab.run.output), 3);
+	segment_drop_output(lab.io, "/", lab.run.output);
 	return n_faults > 0;
 }
 
@@ -378,14 +378,14 @@ static void test_short_reads_and_writes_are_gone_on_with(void **state)
 	};
 
 	(void)state;
-	simfs_set_fault(rig.fs, &fault);
+	simfs_set_fault(lab.fs, &fault);
 	expect_good_copy();
-	simfs_set_fault(rig.fs, NULL);
+	simfs_set_fault(lab.fs, NULL);
 }
 
 int main(void)
 {
-#define test(name) cmocka_unit_test_setup_teardown(name, set_up, comp_tear_down)
+#define test(name) cmocka_unit_test_setup_teardown(name, set_up, lab_tear_down)
 	const struct CMUnitTest tests[] = {
 		test(test_41_a_damaged_value_is_copied_as_it_is),
 		test(test_41_a_damaged_value_over_several_windows_too),

@@ -11,13 +11,13 @@
 #include <string.h>
 
 #include "common/compaction_graves.h"
-#include "tests/support/compaction_rig.h"
+#include "tests/support/compaction_lab.h"
 
 static struct graves graves;
 
 static int set_up(void **state)
 {
-	comp_set_up(state);
+	lab_set_up(state);
 	memset(&graves, 0, sizeof(graves));
 	return 0;
 }
@@ -25,28 +25,28 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	graves_deinit(&graves);
-	return comp_tear_down(state);
+	return lab_tear_down(state);
 }
 
 static void add(const char *key, uint64_t sequence)
 {
 	assert_int_equal(
-		graves_add(&graves, rig.secret, key, strlen(key), sequence), 0);
+		graves_add(&graves, lab.secret, key, strlen(key), sequence), 0);
 }
 
 /* A sealed segment of one put, outside of the run. */
 static struct segment *outside(const char *key, uint64_t sequence)
 {
-	struct segment *segment = comp_segment(1000);
+	struct segment *segment = lab_segment(1000);
 
-	comp_put(segment, key, "value", sequence);
-	comp_seal(segment);
+	lab_put(segment, key, "value", sequence);
+	lab_seal(segment);
 	return segment;
 }
 
 static void decide(struct segment *const *segments, size_t n)
 {
-	assert_int_equal(graves_decide(&graves, rig.io, "/", maker_store_id,
+	assert_int_equal(graves_decide(&graves, lab.io, "/", maker_store_id,
 				       segments, n),
 			 0);
 }
@@ -91,14 +91,14 @@ static void test_a_younger_put_outside_keeps_nothing(void **state)
 /* It is the segment's lowest that counts: a copy has old ones behind new. */
 static void test_one_old_entry_makes_a_segment_old(void **state)
 {
-	struct segment *segment = comp_segment(1000);
+	struct segment *segment = lab_segment(1000);
 
 	(void)state;
-	comp_put(segment, "z", "value", 90);
-	comp_put(segment, "a", "value", 3);
+	lab_put(segment, "z", "value", 90);
+	lab_put(segment, "a", "value", 3);
 	segment->first_sequence = 3;
 	segment->last_sequence = 90;
-	comp_seal(segment);
+	lab_seal(segment);
 	add("a", 50);
 	decide(&segment, 1);
 	assert_true(graves_keeps(&graves, 0));
@@ -126,11 +126,11 @@ static void test_44_a_dead_put_outside_counts_too(void **state)
 	struct segment *segments[1];
 
 	(void)state;
-	segments[0] = comp_segment(1000);
-	comp_put(segments[0], "a", "value", 1);
-	comp_put(segments[0], "a", "value", 2);
-	comp_delete(segments[0], "a", 3);
-	comp_seal(segments[0]);
+	segments[0] = lab_segment(1000);
+	lab_put(segments[0], "a", "value", 1);
+	lab_put(segments[0], "a", "value", 2);
+	lab_delete(segments[0], "a", 3);
+	lab_seal(segments[0]);
 	add("a", 5);
 	decide(segments, 1);
 	assert_true(graves_keeps(&graves, 0));
@@ -141,9 +141,9 @@ static void test_a_tombstone_outside_is_no_put(void **state)
 	struct segment *segments[1];
 
 	(void)state;
-	segments[0] = comp_segment(1000);
-	comp_delete(segments[0], "a", 1);
-	comp_seal(segments[0]);
+	segments[0] = lab_segment(1000);
+	lab_delete(segments[0], "a", 1);
+	lab_seal(segments[0]);
 	add("a", 5);
 	decide(segments, 1);
 	assert_false(graves_keeps(&graves, 0));
@@ -165,22 +165,22 @@ static void test_10_a_segment_without_a_hint_may_hold_any_key(void **state)
 	struct segment *segment = outside("a", 1);
 
 	(void)state;
-	assert_int_equal(rig.io->unlink(rig.io, "/0000000001.hint"), 0);
+	assert_int_equal(lab.io->unlink(lab.io, "/0000000001.hint"), 0);
 	expect_doubt(segment);
 }
 
 static void test_10_a_damaged_filter_may_hold_any_key(void **state)
 {
 	struct segment *segment = outside("a", 1);
-	int fd = rig.io->open(rig.io, "/0000000001.hint", O_RDWR);
+	int fd = lab.io->open(lab.io, "/0000000001.hint", O_RDWR);
 	struct io_stat st;
 
 	(void)state;
 	assert_true(fd >= 0);
-	assert_int_equal(rig.io->stat(rig.io, fd, &st), 0);
-	maker_flip(rig.io, fd, st.size - 9, 0x10);
+	assert_int_equal(lab.io->stat(lab.io, fd, &st), 0);
+	maker_flip(lab.io, fd, st.size - 9, 0x10);
 	expect_doubt(segment);
-	rig.io->close(rig.io, fd);
+	lab.io->close(lab.io, fd);
 }
 
 static void test_10_the_hint_of_another_length_may_hold_any_key(void **state)
@@ -198,11 +198,11 @@ static void test_a_hint_that_cannot_be_read_may_hold_any_key(void **state)
 	struct segment *segment = outside("a", 1);
 
 	(void)state;
-	comp_set_fault(1u << SIMFS_PREAD, 1, EIO);
+	lab_set_fault(1u << SIMFS_PREAD, 1, EIO);
 	expect_doubt(segment);
-	comp_set_fault(1u << SIMFS_OPEN, 1, EMFILE);
+	lab_set_fault(1u << SIMFS_OPEN, 1, EMFILE);
 	expect_doubt(segment);
-	comp_set_fault(0, 0, 0);
+	lab_set_fault(0, 0, 0);
 }
 
 /* ---- many ---- */
@@ -213,10 +213,10 @@ static void test_who_keeps_most_is_told(void **state)
 
 	(void)state;
 	segments[0] = outside("a", 1);
-	segments[1] = comp_segment(1000);
-	comp_put(segments[1], "b", "value", 2);
-	comp_put(segments[1], "c", "value", 3);
-	comp_seal(segments[1]);
+	segments[1] = lab_segment(1000);
+	lab_put(segments[1], "b", "value", 2);
+	lab_put(segments[1], "c", "value", 3);
+	lab_seal(segments[1]);
 	segments[2] = outside("d", 4);
 	add("a", 11);
 	add("b", 12);
@@ -239,9 +239,9 @@ static void test_only_segments_that_may_be_older_are_asked(void **state)
 	segments[0] = outside("a", 1);
 	segments[1] = outside("b", 100);
 	add("a", 50);
-	n_opens = simfs_n_calls(rig.fs, SIMFS_OPEN);
+	n_opens = simfs_n_calls(lab.fs, SIMFS_OPEN);
 	decide(segments, 2);
-	assert_int_equal(simfs_n_calls(rig.fs, SIMFS_OPEN), n_opens + 1);
+	assert_int_equal(simfs_n_calls(lab.fs, SIMFS_OPEN), n_opens + 1);
 }
 
 static void test_many_graves_are_each_told_right(void **state)
@@ -251,14 +251,14 @@ static void test_many_graves_are_each_told_right(void **state)
 	unsigned n_false = 0;
 
 	(void)state;
-	segments[0] = comp_segment((uint64_t)N * 64);
+	segments[0] = lab_segment((uint64_t)N * 64);
 	for (unsigned i = 0; i < N; i += 2) {
 		char key[12];
 
 		snprintf(key, sizeof(key), "k%u", i);
-		comp_put(segments[0], key, "v", i + 1);
+		lab_put(segments[0], key, "v", i + 1);
 	}
-	comp_seal(segments[0]);
+	lab_seal(segments[0]);
 	for (unsigned i = 0; i < N; i++) {
 		char key[12];
 

@@ -12,7 +12,7 @@
 
 #include "common/compaction_output.h"
 #include "common/segment_header.h"
-#include "tests/support/compaction_rig.h"
+#include "tests/support/compaction_lab.h"
 
 enum {
 	BUFFER = 1 << 20, /* what is gathered */
@@ -24,17 +24,17 @@ static struct segment *replaced;
 /* An output that takes the place of one segment, which is not looked at. */
 static int set_up(void **state)
 {
-	comp_set_up(state);
-	replaced = comp_segment(100);
-	comp_begin_one(replaced);
-	compaction_output_init(&out, &rig.run);
+	lab_set_up(state);
+	replaced = lab_segment(100);
+	lab_begin_one(replaced);
+	compaction_output_init(&out, &lab.run);
 	return 0;
 }
 
 static int tear_down(void **state)
 {
 	compaction_output_deinit(&out);
-	return comp_tear_down(state);
+	return lab_tear_down(state);
 }
 
 static int append(const struct maker_entry *from, uint32_t *off8)
@@ -84,32 +84,32 @@ static uint32_t put(const char *key, size_t value_len, uint64_t sequence)
 static struct segment *finish(void)
 {
 	assert_int_equal(compaction_output_finish(&out), 0);
-	if (rig.run.output)
-		assert_int_equal(segments_add(rig.table, rig.run.output), 0);
-	return rig.run.output;
+	if (lab.run.output)
+		assert_int_equal(segments_add(lab.table, lab.run.output), 0);
+	return lab.run.output;
 }
 
 static void test_without_an_entry_there_is_no_file(void **state)
 {
 	(void)state;
 	assert_null(finish());
-	assert_int_equal(comp_n_files(".tmp"), 0);
-	assert_int_equal(comp_n_files(".seg"), 1);
+	assert_int_equal(lab_n_files(".tmp"), 0);
+	assert_int_equal(lab_n_files(".seg"), 1);
 }
 
 static void test_entries_are_made_to_fit_their_new_place(void **state)
 {
 	struct segment *output;
-	struct comp_found found;
+	struct lab_found found;
 	uint32_t first = put("first", 10, 7);
 	uint32_t second = put("second", 0, 3);
 
 	(void)state;
 	output = finish();
 	assert_true(output->sealed);
-	assert_int_equal(comp_n_entries(output), 2);
+	assert_int_equal(lab_n_entries(output), 2);
 	assert_int_equal(first, output->header_len / 8);
-	found = comp_find(output, ENTRY_PUT, "second", 6);
+	found = lab_find(output, ENTRY_PUT, "second", 6);
 	assert_int_equal(found.n, 1);
 	assert_int_equal(found.off, (uint64_t)second * 8);
 	assert_true(found.value_ok);
@@ -132,9 +132,9 @@ static void test_a_member_of_a_batch_becomes_an_entry_by_itself(void **state)
 	(void)state;
 	assert_int_equal(append(&member, &off8), 0);
 	output = finish();
-	assert_int_equal(comp_find(output, ENTRY_PUT, "m", 1).entry.flags, 0);
+	assert_int_equal(lab_find(output, ENTRY_PUT, "m", 1).entry.flags, 0);
 	/* nor does its hint say so */
-	assert_int_equal(hint_load(&hint, rig.io, "/", maker_store_id,
+	assert_int_equal(hint_load(&hint, lab.io, "/", maker_store_id,
 				   output->id, output->len),
 			 0);
 	assert_true(hint_next(&hint, &line));
@@ -151,8 +151,8 @@ static void test_the_hint_tells_what_is_in_it(void **state)
 
 	(void)state;
 	output = finish();
-	assert_true(rig.run.hint_written);
-	assert_int_equal(hint_load(&hint, rig.io, "/", maker_store_id,
+	assert_true(lab.run.hint_written);
+	assert_int_equal(hint_load(&hint, lab.io, "/", maker_store_id,
 				   output->id, output->len),
 			 0);
 	assert_true(hint.last_sequence == 9);
@@ -173,7 +173,7 @@ static void test_the_header_names_what_is_replaced(void **state)
 	(void)state;
 	put("key", 100, 9);
 	output = finish();
-	assert_int_equal(segment_header_replaces(rig.io, "/", maker_store_id,
+	assert_int_equal(segment_header_replaces(lab.io, "/", maker_store_id,
 						 output->id, &ids, &n),
 			 0);
 	assert_int_equal(n, 1);
@@ -196,9 +196,9 @@ static void test_23_pieces_that_meet_the_end_of_the_buffer(void **state)
 		put(key, 3, sequence++);
 	}
 	output = finish();
-	assert_int_equal(comp_n_entries(output), 10);
-	assert_true(comp_find(output, ENTRY_PUT, "s-16", 4).value_ok);
-	assert_true(comp_find(output, ENTRY_PUT, "008", 3).value_ok);
+	assert_int_equal(lab_n_entries(output), 10);
+	assert_true(lab_find(output, ENTRY_PUT, "s-16", 4).value_ok);
+	assert_true(lab_find(output, ENTRY_PUT, "008", 3).value_ok);
 }
 
 /* The room that was asked for was a guess. */
@@ -208,12 +208,12 @@ test_an_output_longer_than_asked_can_be_read_to_its_end(void **state)
 	struct segment *output;
 
 	(void)state;
-	rig.run.output_len = 100;
+	lab.run.output_len = 100;
 	put("a", 50000, 1);
 	put("b", 50000, 2);
 	output = finish();
 	assert_true(output->capacity >= output->len);
-	assert_int_equal(comp_n_entries(output), 2);
+	assert_int_equal(lab_n_entries(output), 2);
 }
 
 /* No place behind it could be told by the index. */
@@ -236,10 +236,10 @@ static void test_an_output_that_is_not_finished_is_removed(void **state)
 {
 	(void)state;
 	put("key", 2 * BUFFER, 1);
-	assert_int_equal(comp_n_files(".seg.tmp"), 1);
+	assert_int_equal(lab_n_files(".seg.tmp"), 1);
 	compaction_output_deinit(&out);
-	assert_int_equal(comp_n_files(".tmp"), 0);
-	compaction_output_init(&out, &rig.run);
+	assert_int_equal(lab_n_files(".tmp"), 0);
+	compaction_output_init(&out, &lab.run);
 }
 
 /* PITFALLS 14, 45: what the index will point to is synced, and named. */
@@ -252,15 +252,15 @@ static void test_45_a_finished_output_survives_a_power_cut(void **state)
 	(void)state;
 	put("key", 3 * BUFFER, 1);
 	output = finish();
-	after = simfs_crash_durable(rig.fs);
+	after = simfs_crash_durable(lab.fs);
 	assert_int_equal(segment_open(simfs_io(after), "/", maker_store_id,
 				      output->id, &again),
 			 0);
 	assert_int_equal(again->header_len, output->header_len);
 	again->len = output->len;
-	rig.io = simfs_io(after);
-	assert_true(comp_find(again, ENTRY_PUT, "key", 3).value_ok);
-	rig.io = simfs_io(rig.fs);
+	lab.io = simfs_io(after);
+	assert_true(lab_find(again, ENTRY_PUT, "key", 3).value_ok);
+	lab.io = simfs_io(lab.fs);
 	segment_free(simfs_io(after), again);
 	simfs_free(after);
 }
@@ -273,15 +273,15 @@ static void test_a_sync_that_failed_is_no_output(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 3; i++) {
 		put("key", 100, 1);
-		comp_set_fault(1u << calls[i], 1, EIO);
+		lab_set_fault(1u << calls[i], 1, EIO);
 		assert_int_equal(compaction_output_finish(&out), -EIO);
-		comp_set_fault(0, 0, 0);
-		assert_null(rig.run.output);
+		lab_set_fault(0, 0, 0);
+		assert_null(lab.run.output);
 		compaction_output_deinit(&out);
-		compaction_output_init(&out, &rig.run);
-		assert_int_equal(comp_n_files(".tmp"), 0);
-		assert_int_equal(comp_n_files(".seg"), 1);
-		assert_int_equal(comp_n_files(".hint"), 0);
+		compaction_output_init(&out, &lab.run);
+		assert_int_equal(lab_n_files(".tmp"), 0);
+		assert_int_equal(lab_n_files(".seg"), 1);
+		assert_int_equal(lab_n_files(".hint"), 0);
 	}
 }
 
@@ -293,10 +293,10 @@ static void test_no_room_for_a_file_is_told(void **state)
 	uint32_t off8;
 
 	(void)state;
-	comp_set_fault(1u << SIMFS_ALLOCATE, 1, EDQUOT);
+	lab_set_fault(1u << SIMFS_ALLOCATE, 1, EDQUOT);
 	assert_int_equal(append(&entry, &off8), -EDQUOT);
-	comp_set_fault(0, 0, 0);
-	assert_int_equal(comp_n_files(".tmp"), 0);
+	lab_set_fault(0, 0, 0);
+	assert_int_equal(lab_n_files(".tmp"), 0);
 	put("k", 1, 1);
 	assert_non_null(finish());
 }

@@ -15,7 +15,7 @@
 
 #include "common/manifest.h"
 #include "common/upkeep_internal.h"
-#include "tests/support/compaction_rig.h"
+#include "tests/support/compaction_lab.h"
 #include "tests/support/tempdir.h"
 
 /* What a compaction asks of upkeep: room, and a manifest. */
@@ -24,7 +24,7 @@
 static struct manifest_segment durable_row(uint32_t id)
 {
 	struct manifest_segment row = { 0 };
-	struct simfs *after = simfs_crash_durable(rig.fs);
+	struct simfs *after = simfs_crash_durable(lab.fs);
 	struct manifest_report report;
 	struct manifest manifest;
 
@@ -42,49 +42,49 @@ static struct manifest_segment durable_row(uint32_t id)
 
 static void make_spare(void)
 {
-	upkeep_want_spare(rig.upkeep);
-	upkeep_settle(rig.upkeep);
+	upkeep_want_spare(lab.upkeep);
+	upkeep_settle(lab.upkeep);
 }
 
 static struct segment *take_output(uint64_t len)
 {
 	struct segment *output = NULL;
 
-	assert_int_equal(upkeep_take_output(rig.upkeep, len, &output), 0);
+	assert_int_equal(upkeep_take_output(lab.upkeep, len, &output), 0);
 	assert_true(output->capacity >= len);
-	assert_ptr_not_equal(segments_get(rig.table, output->id), output);
+	assert_ptr_not_equal(segments_get(lab.table, output->id), output);
 	return output;
 }
 
 static void drop(struct segment *output)
 {
-	segment_drop_output(rig.io, "/", output);
+	segment_drop_output(lab.io, "/", output);
 }
 
 static void test_room_is_held_back_before_a_spare_is_made(void **state)
 {
 	(void)state;
 	make_spare();
-	assert_int_equal(comp_n_files(".seg.tmp"), 1);
-	assert_true(upkeep_has_spare(rig.upkeep));
+	assert_int_equal(lab_n_files(".seg.tmp"), 1);
+	assert_true(upkeep_has_spare(lab.upkeep));
 	/* and not twice */
-	comp_segment(10);
+	lab_segment(10);
 	make_spare();
-	assert_int_equal(comp_n_files(".seg.tmp"), 1);
+	assert_int_equal(lab_n_files(".seg.tmp"), 1);
 }
 
 static void test_20_without_room_to_hold_back_there_is_no_spare(void **state)
 {
 	(void)state;
-	comp_set_fault(1u << SIMFS_ALLOCATE, 1, ENOSPC);
+	lab_set_fault(1u << SIMFS_ALLOCATE, 1, ENOSPC);
 	make_spare();
-	assert_false(upkeep_has_spare(rig.upkeep));
-	assert_int_equal(upkeep_spare_error(rig.upkeep), -ENOSPC);
-	assert_int_equal(comp_n_files(".tmp"), 0);
-	comp_set_fault(0, 0, 0);
+	assert_false(upkeep_has_spare(lab.upkeep));
+	assert_int_equal(upkeep_spare_error(lab.upkeep), -ENOSPC);
+	assert_int_equal(lab_n_files(".tmp"), 0);
+	lab_set_fault(0, 0, 0);
 	make_spare();
-	assert_true(upkeep_has_spare(rig.upkeep));
-	assert_int_equal(comp_n_files(".seg.tmp"), 1);
+	assert_true(upkeep_has_spare(lab.upkeep));
+	assert_int_equal(lab_n_files(".seg.tmp"), 1);
 }
 
 static void test_20_an_output_takes_what_was_held_back(void **state)
@@ -93,10 +93,10 @@ static void test_20_an_output_takes_what_was_held_back(void **state)
 
 	(void)state;
 	make_spare();
-	comp_set_fault(1u << SIMFS_ALLOCATE, 1, ENOSPC);
-	output = take_output(RIG_SEGMENT_SIZE);
-	assert_int_equal(upkeep_take_output(rig.upkeep, 1, &output), -ENOSPC);
-	comp_set_fault(0, 0, 0);
+	lab_set_fault(1u << SIMFS_ALLOCATE, 1, ENOSPC);
+	output = take_output(LAB_SEGMENT_SIZE);
+	assert_int_equal(upkeep_take_output(lab.upkeep, 1, &output), -ENOSPC);
+	lab_set_fault(0, 0, 0);
 	drop(output);
 }
 
@@ -106,10 +106,10 @@ static void test_a_larger_output_leaves_what_is_held_back(void **state)
 
 	(void)state;
 	make_spare();
-	output = take_output(RIG_SEGMENT_SIZE + 1);
-	assert_int_equal(comp_n_files(".seg.tmp"), 2);
+	output = take_output(LAB_SEGMENT_SIZE + 1);
+	assert_int_equal(lab_n_files(".seg.tmp"), 2);
 	drop(output);
-	assert_int_equal(comp_n_files(".seg.tmp"), 1);
+	assert_int_equal(lab_n_files(".seg.tmp"), 1);
 }
 
 static void test_room_is_held_back_again_when_the_run_is_over(void **state)
@@ -119,14 +119,14 @@ static void test_room_is_held_back_again_when_the_run_is_over(void **state)
 	(void)state;
 	make_spare();
 	output = take_output(100);
-	comp_segment(10);
+	lab_segment(10);
 	make_spare();
-	assert_int_equal(comp_n_files(".seg.tmp"), 1);
+	assert_int_equal(lab_n_files(".seg.tmp"), 1);
 	drop(output);
-	upkeep_end_output(rig.upkeep);
-	comp_segment(10);
+	upkeep_end_output(lab.upkeep);
+	lab_segment(10);
 	make_spare();
-	assert_int_equal(comp_n_files(".seg.tmp"), 1);
+	assert_int_equal(lab_n_files(".seg.tmp"), 1);
 }
 
 /* Or a spare would take what the run is about to give back. */
@@ -137,16 +137,16 @@ static void test_20_while_a_run_works_a_full_disk_gets_no_spare(void **state)
 	(void)state;
 	make_spare();
 	output = take_output(100);
-	comp_set_fault(1u << SIMFS_ALLOCATE, 1, ENOSPC);
-	comp_segment(10);
+	lab_set_fault(1u << SIMFS_ALLOCATE, 1, ENOSPC);
+	lab_segment(10);
 	make_spare();
-	assert_false(upkeep_has_spare(rig.upkeep));
-	comp_set_fault(0, 0, 0);
+	assert_false(upkeep_has_spare(lab.upkeep));
+	lab_set_fault(0, 0, 0);
 	make_spare();
-	assert_false(upkeep_has_spare(rig.upkeep));
-	upkeep_end_output(rig.upkeep);
+	assert_false(upkeep_has_spare(lab.upkeep));
+	upkeep_end_output(lab.upkeep);
 	make_spare();
-	assert_true(upkeep_has_spare(rig.upkeep));
+	assert_true(upkeep_has_spare(lab.upkeep));
 	drop(output);
 }
 
@@ -160,13 +160,13 @@ static void test_20_a_manifest_may_take_what_is_held_back(void **state)
 						   .error = ENOSPC };
 
 		make_spare();
-		assert_int_equal(comp_n_files(".seg.tmp"), 1);
-		simfs_set_fault(rig.fs, &fault);
-		assert_int_equal(upkeep_clear(rig.upkeep, 10 + nth), 0);
-		assert_int_equal(simfs_n_faults(rig.fs), 1);
-		simfs_set_fault(rig.fs, NULL);
-		assert_int_equal(comp_n_files(".seg.tmp"), 0);
-		comp_segment(100);
+		assert_int_equal(lab_n_files(".seg.tmp"), 1);
+		simfs_set_fault(lab.fs, &fault);
+		assert_int_equal(upkeep_clear(lab.upkeep, 10 + nth), 0);
+		assert_int_equal(simfs_n_faults(lab.fs), 1);
+		simfs_set_fault(lab.fs, NULL);
+		assert_int_equal(lab_n_files(".seg.tmp"), 0);
+		lab_segment(100);
 	}
 }
 
@@ -174,9 +174,9 @@ static void test_a_clean_end_leaves_no_room_held_back(void **state)
 {
 	(void)state;
 	make_spare();
-	assert_int_equal(upkeep_free(rig.upkeep, UPKEEP_FINISH), 0);
-	rig.upkeep = NULL;
-	assert_int_equal(comp_n_files(".tmp"), 0);
+	assert_int_equal(upkeep_free(lab.upkeep, UPKEEP_FINISH), 0);
+	lab.upkeep = NULL;
+	assert_int_equal(lab_n_files(".tmp"), 0);
 }
 
 /* ---- the manifest of a run ---- */
@@ -187,14 +187,14 @@ static struct segment *output;
 /* Two sealed inputs, and an output over them that is whole. */
 static int set_up_run(void **state)
 {
-	comp_set_up(state);
+	lab_set_up(state);
 	for (unsigned i = 0; i < 2; i++) {
-		inputs[i] = comp_segment(1000);
-		comp_put(inputs[i], i ? "b" : "a", "value", i + 1);
-		comp_seal(inputs[i]);
+		inputs[i] = lab_segment(1000);
+		lab_put(inputs[i], i ? "b" : "a", "value", i + 1);
+		lab_seal(inputs[i]);
 	}
-	comp_begin(inputs, 2);
-	output = comp_copy();
+	lab_begin(inputs, 2);
+	output = lab_copy();
 	return 0;
 }
 
@@ -224,18 +224,18 @@ static void test_an_install_replaces_the_inputs_by_the_output(void **state)
 {
 	(void)state;
 	expect_not_installed();
-	assert_int_equal(upkeep_install(rig.upkeep, output, inputs, 2), 0);
+	assert_int_equal(upkeep_install(lab.upkeep, output, inputs, 2), 0);
 	expect_installed();
 	/* the files are somebody's who may be reading */
-	assert_int_equal(comp_n_files(".seg"), 3);
+	assert_int_equal(lab_n_files(".seg"), 3);
 	/* a later segment has a later id */
-	assert_true(comp_segment(10)->id > output->id);
+	assert_true(lab_segment(10)->id > output->id);
 }
 
 static void test_an_install_without_an_output(void **state)
 {
 	(void)state;
-	assert_int_equal(upkeep_install(rig.upkeep, NULL, inputs, 2), 0);
+	assert_int_equal(upkeep_install(lab.upkeep, NULL, inputs, 2), 0);
 	assert_int_equal(durable_row(inputs[0]->id).state, MANIFEST_REPLACED);
 	assert_int_equal(durable_row(output->id).id, 0);
 	assert_true(inputs[1]->replaced);
@@ -244,8 +244,8 @@ static void test_an_install_without_an_output(void **state)
 static void test_a_clear_that_came_first_makes_it_stale(void **state)
 {
 	(void)state;
-	assert_int_equal(upkeep_clear(rig.upkeep, 20), 0);
-	assert_int_equal(upkeep_install(rig.upkeep, output, inputs, 2),
+	assert_int_equal(upkeep_clear(lab.upkeep, 20), 0);
+	assert_int_equal(upkeep_install(lab.upkeep, output, inputs, 2),
 			 UPKEEP_STALE);
 	assert_int_equal(durable_row(output->id).id, 0);
 	assert_int_equal(durable_row(inputs[0]->id).state, MANIFEST_REPLACED);
@@ -258,87 +258,87 @@ static void test_a_clear_that_came_first_makes_it_stale(void **state)
 static void test_an_install_waits_for_a_snapshot(void **state)
 {
 	(void)state;
-	rig.upkeep->snapshot.state = REQUEST_PENDING;
-	rig.upkeep->install =
+	lab.upkeep->snapshot.state = REQUEST_PENDING;
+	lab.upkeep->install =
 		(struct install_request){ .state = REQUEST_PENDING,
 					  .output = output,
 					  .inputs = inputs,
 					  .n_inputs = 2 };
-	upkeep_run_install(rig.upkeep);
-	assert_int_equal(rig.upkeep->install.state, REQUEST_PENDING);
+	upkeep_run_install(lab.upkeep);
+	assert_int_equal(lab.upkeep->install.state, REQUEST_PENDING);
 	expect_not_installed();
-	rig.upkeep->snapshot.state = REQUEST_NONE;
-	upkeep_run_install(rig.upkeep);
-	assert_int_equal(rig.upkeep->install.state, REQUEST_DONE);
-	assert_int_equal(rig.upkeep->install.result, 0);
-	rig.upkeep->install.state = REQUEST_NONE;
+	lab.upkeep->snapshot.state = REQUEST_NONE;
+	upkeep_run_install(lab.upkeep);
+	assert_int_equal(lab.upkeep->install.state, REQUEST_DONE);
+	assert_int_equal(lab.upkeep->install.result, 0);
+	lab.upkeep->install.state = REQUEST_NONE;
 	expect_installed();
 }
 
 static void test_an_input_that_is_not_sealed_makes_it_stale(void **state)
 {
-	struct segment *mixed[2] = { inputs[0], comp_segment(100) };
+	struct segment *mixed[2] = { inputs[0], lab_segment(100) };
 
 	(void)state;
-	assert_int_equal(upkeep_install(rig.upkeep, output, mixed, 2),
+	assert_int_equal(upkeep_install(lab.upkeep, output, mixed, 2),
 			 UPKEEP_STALE);
 	expect_not_installed();
 	/* nothing of it is in the next manifest either */
-	comp_segment(10);
+	lab_segment(10);
 	expect_not_installed();
 }
 
 static void test_an_install_that_failed_surely_can_be_done_again(void **state)
 {
 	(void)state;
-	comp_set_fault(1u << SIMFS_RENAME, 1, EIO);
-	assert_int_equal(upkeep_install(rig.upkeep, output, inputs, 2), -EIO);
-	comp_set_fault(0, 0, 0);
+	lab_set_fault(1u << SIMFS_RENAME, 1, EIO);
+	assert_int_equal(upkeep_install(lab.upkeep, output, inputs, 2), -EIO);
+	lab_set_fault(0, 0, 0);
 	expect_not_installed();
-	comp_segment(RIG_SEGMENT_SIZE);
+	lab_segment(LAB_SEGMENT_SIZE);
 	expect_not_installed();
-	assert_int_equal(upkeep_install(rig.upkeep, output, inputs, 2), 0);
+	assert_int_equal(upkeep_install(lab.upkeep, output, inputs, 2), 0);
 	expect_installed();
 }
 
 static void test_an_install_of_which_nobody_knows_is_settled(void **state)
 {
 	(void)state;
-	comp_set_fault(1u << SIMFS_SYNC_DIR, 1, EIO);
-	assert_int_equal(upkeep_install(rig.upkeep, output, inputs, 2),
+	lab_set_fault(1u << SIMFS_SYNC_DIR, 1, EIO);
+	assert_int_equal(upkeep_install(lab.upkeep, output, inputs, 2),
 			 UPKEEP_UNKNOWN);
 	assert_false(inputs[0]->replaced);
-	assert_int_not_equal(upkeep_settle_install(rig.upkeep, inputs, 2), 0);
+	assert_int_not_equal(upkeep_settle_install(lab.upkeep, inputs, 2), 0);
 	assert_false(inputs[0]->replaced);
-	comp_set_fault(1u << SIMFS_RENAME, 1, EIO);
-	assert_int_equal(upkeep_settle_install(rig.upkeep, inputs, 2), -EIO);
+	lab_set_fault(1u << SIMFS_RENAME, 1, EIO);
+	assert_int_equal(upkeep_settle_install(lab.upkeep, inputs, 2), -EIO);
 	assert_false(inputs[0]->replaced);
-	comp_set_fault(0, 0, 0);
-	assert_int_equal(upkeep_settle_install(rig.upkeep, inputs, 2), 0);
+	lab_set_fault(0, 0, 0);
+	assert_int_equal(upkeep_settle_install(lab.upkeep, inputs, 2), 0);
 	expect_installed();
 }
 
 static void test_a_clear_settles_it_too(void **state)
 {
 	(void)state;
-	comp_set_fault(1u << SIMFS_SYNC_DIR, 1, EIO);
-	assert_int_equal(upkeep_install(rig.upkeep, output, inputs, 2),
+	lab_set_fault(1u << SIMFS_SYNC_DIR, 1, EIO);
+	assert_int_equal(upkeep_install(lab.upkeep, output, inputs, 2),
 			 UPKEEP_UNKNOWN);
-	comp_set_fault(0, 0, 0);
-	assert_int_equal(upkeep_clear(rig.upkeep, 20), 0);
+	lab_set_fault(0, 0, 0);
+	assert_int_equal(upkeep_clear(lab.upkeep, 20), 0);
 	assert_int_equal(durable_row(output->id).state, MANIFEST_REPLACED);
 	assert_true(output->replaced && inputs[0]->replaced);
-	assert_int_equal(upkeep_settle_install(rig.upkeep, inputs, 2), 0);
+	assert_int_equal(upkeep_settle_install(lab.upkeep, inputs, 2), 0);
 	assert_int_equal(durable_row(output->id).state, MANIFEST_REPLACED);
 }
 
 static void test_after_an_unknown_clear_nothing_is_installed(void **state)
 {
 	(void)state;
-	comp_set_fault(1u << SIMFS_RENAME, 2, EIO);
-	assert_int_equal(upkeep_clear(rig.upkeep, 20), UPKEEP_UNKNOWN);
-	comp_set_fault(0, 0, 0);
-	assert_int_equal(upkeep_install(rig.upkeep, output, inputs, 2), -EROFS);
+	lab_set_fault(1u << SIMFS_RENAME, 2, EIO);
+	assert_int_equal(upkeep_clear(lab.upkeep, 20), UPKEEP_UNKNOWN);
+	lab_set_fault(0, 0, 0);
+	assert_int_equal(upkeep_install(lab.upkeep, output, inputs, 2), -EROFS);
 	assert_false(inputs[0]->replaced);
 }
 
@@ -384,7 +384,7 @@ static void *flush(void *arg)
 	struct manifest_report report;
 	struct manifest manifest;
 
-	flusher->result = upkeep_flush(rig.upkeep);
+	flusher->result = upkeep_flush(lab.upkeep);
 	if (manifest_load(&gate_io, dir, &manifest, &report) == 0) {
 		flusher->state = manifest_find(&manifest, flusher->id)->state;
 		manifest_deinit(&manifest);
@@ -400,21 +400,21 @@ static void begin_flush(struct flusher *flusher, struct segment *segment,
 	uint64_t n_asked;
 
 	flusher->id = segment->id;
-	upkeep_fill(rig.upkeep, segment);
+	upkeep_fill(lab.upkeep, segment);
 	assert_int_equal(pthread_create(&flusher->thread, NULL, flush, flusher),
 			 0);
 	do {
 		nanosleep(&pause, NULL);
-		pthread_mutex_lock(&rig.upkeep->lock);
-		n_asked = rig.upkeep->flush.n_asked;
-		pthread_mutex_unlock(&rig.upkeep->lock);
+		pthread_mutex_lock(&lab.upkeep->lock);
+		n_asked = lab.upkeep->flush.n_asked;
+		pthread_mutex_unlock(&lab.upkeep->lock);
 	} while (n_asked < nth);
 }
 
 static void begin_gate(struct segment *segments[3])
 {
 	struct manifest manifest = { .next_segment = 1, .next_sequence = 1 };
-	struct upkeep_options options = { .segment_size = RIG_SEGMENT_SIZE,
+	struct upkeep_options options = { .segment_size = LAB_SEGMENT_SIZE,
 					  .io = &gate_io,
 					  .changed = shut_gate };
 
@@ -426,15 +426,15 @@ static void begin_gate(struct segment *segments[3])
 	options.dir = dir;
 	options.segments = segments_new();
 	assert_int_equal(manifest_store(&gate_io, dir, &manifest), 0);
-	assert_int_equal(upkeep_new(&options, &manifest, &rig.upkeep), 0);
-	rig.table = options.segments;
+	assert_int_equal(upkeep_new(&options, &manifest, &lab.upkeep), 0);
+	lab.table = options.segments;
 	for (unsigned i = 0; i < 3; i++) {
 		gate_shut = false;
-		assert_int_equal(upkeep_take(rig.upkeep, 100, &segments[i]), 0);
+		assert_int_equal(upkeep_take(lab.upkeep, 100, &segments[i]), 0);
 		maker_put(&gate_io, segments[i], "k", "v", i + 1);
 	}
 	gate_shut = true;
-	assert_int_equal(upkeep_start(rig.upkeep), 0);
+	assert_int_equal(upkeep_start(lab.upkeep), 0);
 }
 
 static void end_gate(struct segment *segments[3])
@@ -442,10 +442,10 @@ static void end_gate(struct segment *segments[3])
 	/* what it still has to do is not held up */
 	gate_removed = true;
 	sem_post(&gate_go);
-	assert_int_equal(upkeep_free(rig.upkeep, UPKEEP_FINISH), 0);
+	assert_int_equal(upkeep_free(lab.upkeep, UPKEEP_FINISH), 0);
 	for (unsigned i = 0; i < 3; i++)
 		segment_free(&gate_io, segments[i]);
-	segments_free(rig.table);
+	segments_free(lab.table);
 	tempdir_free(dir);
 	sem_destroy(&gate_reached);
 	sem_destroy(&gate_go);
@@ -463,7 +463,7 @@ static void test_a_flush_waits_for_what_was_reported_before_it(void **state)
 
 	(void)state;
 	begin_gate(segments);
-	upkeep_fill(rig.upkeep, segments[0]);
+	upkeep_fill(lab.upkeep, segments[0]);
 	sem_wait(&gate_reached);
 	/* for the next round; and this one after it has begun */
 	begin_flush(&first, segments[1], 1);
@@ -485,10 +485,9 @@ static void test_a_flush_waits_for_what_was_reported_before_it(void **state)
 int main(void)
 {
 #define reserve(name)                                                          \
-	cmocka_unit_test_setup_teardown(name, comp_set_up_reserve,             \
-					comp_tear_down)
+	cmocka_unit_test_setup_teardown(name, lab_set_up_reserve, lab_tear_down)
 #define run(name)                                                              \
-	cmocka_unit_test_setup_teardown(name, set_up_run, comp_tear_down)
+	cmocka_unit_test_setup_teardown(name, set_up_run, lab_tear_down)
 	const struct CMUnitTest tests[] = {
 		reserve(test_room_is_held_back_before_a_spare_is_made),
 		reserve(test_20_without_room_to_hold_back_there_is_no_spare),

@@ -1,4 +1,4 @@
-#include "tests/support/compaction_rig.h"
+#include "tests/support/compaction_lab.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,8 +10,9 @@
 #include "common/manifest.h"
 #include "common/segment_header.h"
 #include "common/segment_reader.h"
+#include "tests/support/store_kit.h"
 
-struct compaction_rig rig;
+struct compaction_lab lab;
 
 /* ---- set up ---- */
 
@@ -21,32 +22,32 @@ static void begin(bool hold_reserve)
 	struct index_options index = { .is_private = true };
 	struct upkeep_options options = {
 		.dir = "/",
-		.segment_size = RIG_SEGMENT_SIZE,
+		.segment_size = LAB_SEGMENT_SIZE,
 		.hold_reserve = hold_reserve,
 	};
 
-	memset(&rig, 0, sizeof(rig));
+	memset(&lab, 0, sizeof(lab));
 	memcpy(manifest.store_id, maker_store_id, SEGMENT_STORE_ID_LEN);
-	memset(rig.secret, 7, sizeof(rig.secret));
-	memcpy(index.secret, rig.secret, sizeof(index.secret));
-	rig.fs = simfs_new();
-	rig.io = simfs_io(rig.fs);
-	rig.table = segments_new();
-	options.io = rig.io;
-	options.segments = rig.table;
-	assert_int_equal(manifest_store(rig.io, "/", &manifest), 0);
-	assert_int_equal(upkeep_new(&options, &manifest, &rig.upkeep), 0);
-	assert_int_equal(index_new(&index, &rig.index), 0);
+	memset(lab.secret, 7, sizeof(lab.secret));
+	memcpy(index.secret, lab.secret, sizeof(index.secret));
+	lab.fs = simfs_new();
+	lab.io = simfs_io(lab.fs);
+	lab.table = segments_new();
+	options.io = lab.io;
+	options.segments = lab.table;
+	assert_int_equal(manifest_store(lab.io, "/", &manifest), 0);
+	assert_int_equal(upkeep_new(&options, &manifest, &lab.upkeep), 0);
+	assert_int_equal(index_new(&index, &lab.index), 0);
 }
 
-int comp_set_up(void **state)
+int lab_set_up(void **state)
 {
 	(void)state;
 	begin(false);
 	return 0;
 }
 
-int comp_set_up_reserve(void **state)
+int lab_set_up_reserve(void **state)
 {
 	(void)state;
 	begin(true);
@@ -56,39 +57,39 @@ int comp_set_up_reserve(void **state)
 static void free_segment(void *ctx, struct segment *segment)
 {
 	(void)ctx;
-	segment_free(rig.io, segment);
+	segment_free(lab.io, segment);
 }
 
-int comp_tear_down(void **state)
+int lab_tear_down(void **state)
 {
 	(void)state;
-	compaction_deinit(&rig.run);
-	upkeep_free(rig.upkeep, UPKEEP_ABANDON);
-	segments_each(rig.table, free_segment, NULL);
-	segments_free(rig.table);
-	index_free(rig.index);
-	assert_int_equal(simfs_n_open(rig.fs), 0);
-	assert_int_equal(simfs_n_misused(rig.fs), 0);
-	simfs_free(rig.fs);
+	compaction_deinit(&lab.run);
+	upkeep_free(lab.upkeep, UPKEEP_ABANDON);
+	segments_each(lab.table, free_segment, NULL);
+	segments_free(lab.table);
+	index_free(lab.index);
+	assert_int_equal(simfs_n_open(lab.fs), 0);
+	assert_int_equal(simfs_n_misused(lab.fs), 0);
+	simfs_free(lab.fs);
 	return 0;
 }
 
-void comp_set_fault(uint32_t calls, uint64_t nth, int error)
+void lab_set_fault(uint32_t calls, uint64_t nth, int error)
 {
 	const struct simfs_fault fault = {
 		.calls = calls, .nth = nth, .from_then = true, .error = error
 	};
 
-	simfs_set_fault(rig.fs, error ? &fault : NULL);
+	simfs_set_fault(lab.fs, error ? &fault : NULL);
 }
 
 /* ---- segments ---- */
 
-struct segment *comp_segment(uint64_t len)
+struct segment *lab_segment(uint64_t len)
 {
 	struct segment *segment = NULL;
 
-	assert_int_equal(upkeep_take(rig.upkeep, len, &segment), 0);
+	assert_int_equal(upkeep_take(lab.upkeep, len, &segment), 0);
 	return segment;
 }
 
@@ -96,12 +97,12 @@ static struct digest digest_of_entry(const struct maker_entry *entry)
 {
 	size_t len = entry->key_len ? entry->key_len : strlen(entry->key);
 
-	return digest_of(rig.secret, entry->key, len);
+	return digest_of(lab.secret, entry->key, len);
 }
 
 static void note_dead(const struct index_place *old)
 {
-	struct segment *segment = segments_get(rig.table, old->segment);
+	struct segment *segment = segments_get(lab.table, old->segment);
 
 	segment->live_bytes -= (uint64_t)old->len8 * 8;
 	segment->dead_bytes += (uint64_t)old->len8 * 8;
@@ -123,51 +124,50 @@ static void index_entry(struct segment *segment,
 	if (entry->kind == ENTRY_TOMBSTONE) {
 		segment->tombstone_bytes += len;
 		segment->dead_bytes += len;
-		if (index_remove(rig.index, &digest, &old) == 0)
+		if (index_remove(lab.index, &digest, &old) == 0)
 			note_dead(&old);
 		return;
 	}
 	segment->live_bytes += len;
-	if (index_put(rig.index, &digest, &place, &old) == INDEX_REPLACED)
+	if (index_put(lab.index, &digest, &place, &old) == INDEX_REPLACED)
 		note_dead(&old);
 }
 
-uint64_t comp_add(struct segment *segment, const struct maker_entry *entry)
+uint64_t lab_add(struct segment *segment, const struct maker_entry *entry)
 {
-	uint64_t off = maker_append(rig.io, segment, entry);
+	uint64_t off = maker_append(lab.io, segment, entry);
 
 	if (entry->kind != ENTRY_BATCH)
 		index_entry(segment, entry, off);
 	return off;
 }
 
-uint64_t comp_put(struct segment *segment, const char *key, const char *value,
-		  uint64_t sequence)
+uint64_t lab_put(struct segment *segment, const char *key, const char *value,
+		 uint64_t sequence)
 {
 	const struct maker_entry entry = { .key = key,
 					   .value = value,
 					   .sequence = sequence };
 
-	return comp_add(segment, &entry);
+	return lab_add(segment, &entry);
 }
 
-uint64_t comp_delete(struct segment *segment, const char *key,
-		     uint64_t sequence)
+uint64_t lab_delete(struct segment *segment, const char *key, uint64_t sequence)
 {
 	const struct maker_entry entry = { .kind = ENTRY_TOMBSTONE,
 					   .key = key,
 					   .sequence = sequence };
 
-	return comp_add(segment, &entry);
+	return lab_add(segment, &entry);
 }
 
-void comp_seal(struct segment *segment)
+void lab_seal(struct segment *segment)
 {
-	assert_int_equal(rig.io->sync(rig.io, segment->fd), 0);
+	assert_int_equal(lab.io->sync(lab.io, segment->fd), 0);
 	segment->synced_len = segment->len;
-	assert_int_equal(upkeep_fill(rig.upkeep, segment), 0);
-	assert_int_equal(upkeep_flush(rig.upkeep), 0);
-	upkeep_settle(rig.upkeep);
+	assert_int_equal(upkeep_fill(lab.upkeep, segment), 0);
+	assert_int_equal(upkeep_flush(lab.upkeep), 0);
+	upkeep_settle(lab.upkeep);
 	assert_true(segment->sealed);
 }
 
@@ -175,8 +175,8 @@ void comp_seal(struct segment *segment)
 
 static bool is_input(const struct segment *segment)
 {
-	for (size_t i = 0; i < rig.run.n_inputs; i++) {
-		if (rig.run.inputs[i] == segment)
+	for (size_t i = 0; i < lab.run.n_inputs; i++) {
+		if (lab.run.inputs[i] == segment)
 			return true;
 	}
 	return false;
@@ -186,45 +186,45 @@ static void add_outside(void *ctx, struct segment *segment)
 {
 	(void)ctx;
 	if (segment->sealed && !segment->replaced && !is_input(segment))
-		rig.run.outside[rig.run.n_outside++] = segment;
+		lab.run.outside[lab.run.n_outside++] = segment;
 }
 
-void comp_begin(struct segment *const *inputs, size_t n)
+void lab_begin(struct segment *const *inputs, size_t n)
 {
-	struct compaction *run = &rig.run;
+	struct compaction *run = &lab.run;
 	size_t i;
 
 	compaction_deinit(run);
 	memset(run, 0, sizeof(*run));
-	run->io = rig.io;
+	run->io = lab.io;
 	run->dir = "/";
 	run->store_id = maker_store_id;
-	run->secret = rig.secret;
-	run->upkeep = rig.upkeep;
-	run->map = index_map(rig.index);
-	run->now_ms = rig.io->clock_ms(rig.io);
+	run->secret = lab.secret;
+	run->upkeep = lab.upkeep;
+	run->map = index_map(lab.index);
+	run->now_ms = lab.io->clock_ms(lab.io);
 	run->inputs = calloc(n, sizeof(struct segment *));
-	run->outside = calloc(rig.table->count + 1, sizeof(struct segment *));
+	run->outside = calloc(lab.table->count + 1, sizeof(struct segment *));
 	run->output_len = segment_header_len(n);
 	for (i = 0; i < n; i++) {
 		run->inputs[run->n_inputs++] = inputs[i];
 		run->output_len +=
 			inputs[i]->live_bytes + inputs[i]->tombstone_bytes;
 	}
-	segments_each(rig.table, add_outside, NULL);
+	segments_each(lab.table, add_outside, NULL);
 }
 
-struct segment *comp_copy(void)
+struct segment *lab_copy(void)
 {
 	struct segment *output;
 
-	assert_int_equal(compaction_copy(&rig.run), 0);
-	output = rig.run.output;
+	assert_int_equal(compaction_copy(&lab.run), 0);
+	output = lab.run.output;
 	if (!output)
 		return NULL;
-	output->dead_bytes = rig.run.kept_tombstone_bytes;
-	output->tombstone_bytes = rig.run.kept_tombstone_bytes;
-	assert_int_equal(segments_add(rig.table, output), 0);
+	output->dead_bytes = lab.run.kept_tombstone_bytes;
+	output->tombstone_bytes = lab.run.kept_tombstone_bytes;
+	assert_int_equal(segments_add(lab.table, output), 0);
 	return output;
 }
 
@@ -240,33 +240,33 @@ static void move(const struct compaction_move *move)
 	struct index_place to = from;
 
 	if (move->to_off8 == 0) {
-		index_remove_if(rig.index, &digest, &from);
+		index_remove_if(lab.index, &digest, &from);
 		return;
 	}
-	to.segment = rig.run.output->id & INDEX_SEGMENT_MASK;
+	to.segment = lab.run.output->id & INDEX_SEGMENT_MASK;
 	to.off8 = move->to_off8;
-	index_move(rig.index, &digest, &from, &to);
+	index_move(lab.index, &digest, &from, &to);
 }
 
-int comp_install(void)
+int lab_install(void)
 {
-	while (rig.run.n_moved < rig.run.n_moves)
-		move(&rig.run.moves[rig.run.n_moved++]);
-	return compaction_install(&rig.run);
+	while (lab.run.n_moved < lab.run.n_moves)
+		move(&lab.run.moves[lab.run.n_moved++]);
+	return compaction_install(&lab.run);
 }
 
-void comp_end(void)
+void lab_end(void)
 {
 	size_t i;
 
-	for (i = 0; i < rig.run.n_inputs; i++) {
-		assert_true(rig.run.inputs[i]->replaced);
-		segments_remove(rig.table, rig.run.inputs[i]);
-		upkeep_discard(rig.upkeep, rig.run.inputs[i]);
+	for (i = 0; i < lab.run.n_inputs; i++) {
+		assert_true(lab.run.inputs[i]->replaced);
+		segments_remove(lab.table, lab.run.inputs[i]);
+		upkeep_discard(lab.upkeep, lab.run.inputs[i]);
 	}
-	upkeep_end_output(rig.upkeep);
-	upkeep_settle(rig.upkeep);
-	compaction_deinit(&rig.run);
+	upkeep_end_output(lab.upkeep);
+	upkeep_settle(lab.upkeep);
+	compaction_deinit(&lab.run);
 }
 
 /* ---- looking ---- */
@@ -275,14 +275,14 @@ static void reader_at(struct segment_reader *reader, struct segment *segment,
 		      uint64_t off)
 {
 	assert_int_equal(
-		segment_reader_init(reader, rig.io, segment, off, segment->len),
+		segment_reader_init(reader, lab.io, segment, off, segment->len),
 		0);
 }
 
-struct comp_found comp_find(struct segment *segment, enum entry_kind kind,
-			    const void *key, size_t key_len)
+struct lab_found lab_find(struct segment *segment, enum entry_kind kind,
+			  const void *key, size_t key_len)
 {
-	struct comp_found last = { 0 };
+	struct lab_found last = { 0 };
 	struct segment_reader reader;
 	struct segment_entry found;
 
@@ -303,7 +303,7 @@ struct comp_found comp_find(struct segment *segment, enum entry_kind kind,
 	return last;
 }
 
-unsigned comp_n_entries(struct segment *segment)
+unsigned lab_n_entries(struct segment *segment)
 {
 	struct segment_reader reader;
 	struct segment_entry found;
@@ -317,9 +317,9 @@ unsigned comp_n_entries(struct segment *segment)
 	return n;
 }
 
-void comp_expect(const char *key, const void *value, size_t value_len)
+void lab_expect(const char *key, const void *value, size_t value_len)
 {
-	struct digest digest = digest_of(rig.secret, key, strlen(key));
+	struct digest digest = digest_of(lab.secret, key, strlen(key));
 	struct segment_reader reader;
 	struct segment_entry found;
 	struct segment *segment;
@@ -327,12 +327,12 @@ void comp_expect(const char *key, const void *value, size_t value_len)
 	uint8_t *bytes;
 
 	if (!value) {
-		assert_int_equal(index_get(rig.index, &digest, &place),
+		assert_int_equal(index_get(lab.index, &digest, &place),
 				 INDEX_NOT_FOUND);
 		return;
 	}
-	assert_int_equal(index_get(rig.index, &digest, &place), 0);
-	segment = segments_get(rig.table, place.segment);
+	assert_int_equal(index_get(lab.index, &digest, &place), 0);
+	segment = segments_get(lab.table, place.segment);
 	assert_non_null(segment);
 	reader_at(&reader, segment, (uint64_t)place.off8 * 8);
 	assert_int_equal(segment_reader_next(&reader, true, &found), 0);
@@ -341,7 +341,7 @@ void comp_expect(const char *key, const void *value, size_t value_len)
 	assert_int_equal(found.len, (uint64_t)place.len8 * 8);
 	bytes = malloc(value_len + 1);
 	assert_int_equal(
-		io_pread_full(rig.io, segment->fd, bytes, value_len,
+		io_pread_full(lab.io, segment->fd, bytes, value_len,
 			      found.off + entry_value_off(&found.entry)),
 		0);
 	assert_memory_equal(bytes, value, value_len);
@@ -349,24 +349,7 @@ void comp_expect(const char *key, const void *value, size_t value_len)
 	segment_reader_deinit(&reader);
 }
 
-struct counting {
-	const char *part;
-	unsigned n;
-};
-
-static int count_name(void *ctx, const char *name)
+unsigned lab_n_files(const char *part)
 {
-	struct counting *counting = ctx;
-
-	if (strstr(name, counting->part))
-		counting->n++;
-	return 0;
-}
-
-unsigned comp_n_files(const char *part)
-{
-	struct counting counting = { part, 0 };
-
-	assert_int_equal(rig.io->list(rig.io, "/", count_name, &counting), 0);
-	return counting.n;
+	return kit_count(lab.io, "/", "", part);
 }
