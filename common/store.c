@@ -224,7 +224,7 @@ void store_make_cleared(struct store *store, struct index *index)
 
 /* ---- writing ---- */
 
-static int log_result(int result)
+int store_log_result(int result)
 {
 	switch (result) {
 	case LOG_UNKNOWN:
@@ -298,7 +298,7 @@ int store_apply(struct store *store, struct store_write *writes, size_t n,
 	if (result == 0) {
 		log_commit(&store->log, &record->log,
 			   durability == STORE_ALWAYS);
-		result = log_result(record->log.result);
+		result = store_log_result(record->log.result);
 	}
 	if (result == 0) {
 		store_make_visible(store, record);
@@ -353,7 +353,7 @@ static int special(struct store *store, enum log_record_kind kind)
 	if (!record)
 		return -ENOMEM;
 	log_commit(&store->log, &record->log, false);
-	result = log_result(record->log.result);
+	result = store_log_result(record->log.result);
 	record_free(record);
 	return result;
 }
@@ -376,7 +376,7 @@ int store_clear(struct store *store)
 
 int store_sync(struct store *store)
 {
-	return log_result(log_sync(&store->log));
+	return store_log_result(log_sync(&store->log));
 }
 
 int store_roll(struct store *store)

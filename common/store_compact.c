@@ -306,18 +306,6 @@ uint64_t store_compact_done(const struct store *store)
 
 /* ---- without threads ---- */
 
-static int store_result(int result)
-{
-	switch (result) {
-	case LOG_UNKNOWN:
-		return STORE_UNKNOWN;
-	case LOG_READ_ONLY:
-		return STORE_READ_ONLY;
-	default:
-		return result;
-	}
-}
-
 /* What follows the copy.  0, STORE_*, -errno. */
 static int move_and_install(struct store *store)
 {
@@ -325,7 +313,7 @@ static int move_and_install(struct store *store)
 
 	while (!store_compact_move(store, SIZE_MAX))
 		;
-	result = store_result(log_sync(&store->log));
+	result = store_log_result(log_sync(&store->log));
 	if (result != 0)
 		return result;
 	result = compaction_install(&store->run.work);

@@ -131,6 +131,9 @@ int store_run_backup(struct store *store, struct backup *backup);
 /* A read met a damaged entry: counts it, reports each place once. */
 void store_note_corrupt(struct store *store, const struct index_place *place);
 
+/* What a result of the log's is as one of the store's. */
+int store_log_result(int result);
+
 /* ---- store_compact.c; the steps of common/compaction.h ---- */
 
 /*

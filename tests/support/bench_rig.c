@@ -1,7 +1,6 @@
 #include "tests/support/bench_rig.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,6 +9,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "tests/support/tempdir.h"
 
 enum {
 	START_TRIES = 2000, /* 5 ms each */
@@ -100,20 +101,11 @@ void bench_rig_start(struct bench_rig *rig, const char *program,
 	await_start(rig);
 }
 
-static int remove_one(const char *path, const struct stat *st, int flag,
-		      struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
 void bench_rig_stop(struct bench_rig *rig)
 {
 	kill(rig->pid, SIGTERM);
 	waitpid(rig->pid, NULL, 0);
-	nftw(rig->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	tempdir_remove(rig->dir);
 }
 
 struct getme *bench_rig_connect(const struct bench_rig *rig)

@@ -1,6 +1,5 @@
 #include "tests/support/engine_rig.h"
 
-#include <ftw.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/engine_internal.h"
+#include "tests/support/tempdir.h"
 
 static unsigned int n_done;
 
@@ -57,21 +57,12 @@ void rig_reopen(struct engine_rig *rig)
 	rig_start(rig);
 }
 
-static int remove_one(const char *path, const struct stat *st, int flag,
-		      struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
 void rig_close(struct engine_rig *rig)
 {
 	engine_close(rig->engine);
 	close(rig->wake_fd);
 	hook_io_deinit(&rig->hook);
-	nftw(rig->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	tempdir_remove(rig->dir);
 }
 
 static void copy_text(char *to, size_t size, const struct engine_bytes *from)

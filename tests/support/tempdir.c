@@ -30,9 +30,14 @@ static int remove_one(const char *path, const struct stat *st, int kind,
 	return remove(path);
 }
 
+void tempdir_remove(const char *dir)
+{
+	nftw(dir, remove_one, DEPTH_MAX, FTW_DEPTH | FTW_PHYS);
+}
+
 void tempdir_free(char *dir)
 {
 	if (dir)
-		nftw(dir, remove_one, DEPTH_MAX, FTW_DEPTH | FTW_PHYS);
+		tempdir_remove(dir);
 	free(dir);
 }

@@ -10,4 +10,7 @@ char *tempdir_new(void);
 /* Removes it with all that is in it and frees its name; NULL is fine. */
 void tempdir_free(char *dir);
 
+/* Removes any folder with all that is in it; links are not followed. */
+void tempdir_remove(const char *dir);
+
 #endif

@@ -1,12 +1,12 @@
 #include "tests/torture/soak_backup.h"
 
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/support/tempdir.h"
 #include "tests/torture/soak_keys.h"
 #include "tests/torture/soak_scan.h"
 
@@ -153,21 +153,11 @@ static void check_one(struct soak_backups *backups, struct soak_backup *backup)
 	soak_daemon_end(second, SIGKILL);
 }
 
-static int remove_one(const char *path, const struct stat *stat, int type,
-		      struct FTW *ftw)
-{
-	(void)stat;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 void soak_backups_check(struct soak_backups *backups)
 {
 	for (unsigned int i = 0; i < backups->n_made; i++) {
 		check_one(backups, &backups->made[i]);
-		nftw(backups->made[i].path, remove_one, 8,
-		     FTW_DEPTH | FTW_PHYS);
+		tempdir_remove(backups->made[i].path);
 	}
 	backups->n_made = 0;
 }
