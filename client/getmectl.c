@@ -81,12 +81,43 @@ static const struct ctl_command commands[] = {
 	  ctl_repair },
 };
 
-/* Their names are taken; they come with a later version. */
+/* What is more to be told of some commands than fits into a line. */
+struct details {
+	const char *name;
+	const char *text;
+	unsigned int global; /* the global options that are of use to it */
+};
+
+static const struct details details[] = {
+	{ "compact",
+	  "What was deleted, replaced or has expired is gone from the disk when "
+	  "this\nreturns.  The daemon does the same by itself, little by little.",
+	  CTL_OPT_GLOBAL },
+	{ "backup",
+	  "The daemon writes DIR, which must be missing or empty, while others "
+	  "are served.\nIt is a store, as of one instant, and durable when this "
+	  "returns; 'getmed --store\nDIR' serves it.",
+	  CTL_OPT_GLOBAL },
+	{ "check",
+	  "No daemon may run on DIR, and nothing in it is changed.  Each thing "
+	  "found is a\nline: 'damaged', or 'note' where nothing is lost.  Exit "
+	  "status 0 when the store\nis whole, 5 when anything is damaged.",
+	  CTL_OPT_JSON | CTL_OPT_HELP },
+	{ "repair",
+	  "No daemon may run on DIR, and nothing in it is changed.  NEWDIR must "
+	  "be missing\nor empty; it gets all that can be read.  A key whose "
+	  "newest value is damaged is\nleft out and named; what could not be "
+	  "read is in NEWDIR/quarantine.",
+	  CTL_OPT_JSON | CTL_OPT_HELP },
+};
+
+/* Their names are taken; a later version may have them. */
 static const char *const reserved[] = { "watch", "shell", "top", "completion" };
 
 enum {
 	N_COMMANDS = sizeof(commands) / sizeof(commands[0]),
 	N_RESERVED = sizeof(reserved) / sizeof(reserved[0]),
+	N_DETAILS = sizeof(details) / sizeof(details[0]),
 };
 
 static void print_help(void)
@@ -113,11 +144,19 @@ static void print_help(void)
 
 static void print_command_help(const struct ctl_command *command)
 {
-	printf("usage: getmectl [OPTIONS] %s%s%s\n\n%s\n\nOptions:\n",
-	       command->name, *command->synopsis ? " " : "", command->synopsis,
+	unsigned int global = CTL_OPT_GLOBAL;
+
+	printf("usage: getmectl [OPTIONS] %s%s%s\n\n%s\n", command->name,
+	       *command->synopsis ? " " : "", command->synopsis,
 	       command->summary);
-	ctl_options_print(stdout, command->options);
-	ctl_options_print(stdout, CTL_OPT_GLOBAL);
+	for (size_t i = 0; i < N_DETAILS; i++) {
+		if (strcmp(details[i].name, command->name) == 0) {
+			printf("\n%s\n", details[i].text);
+			global = details[i].global;
+		}
+	}
+	puts("\nOptions:");
+	ctl_options_print(stdout, command->options | global);
 }
 
 static const struct ctl_command *find_command(const char *name)

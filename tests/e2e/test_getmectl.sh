@@ -125,7 +125,8 @@ test_usage() {
 		'' --help
 	expect "-h does, too" 0 'usage: getmectl *' '' -h
 	for name in ping put get exists stat del mget batch incr touch persist \
-		keys count clear import export stats sync; do
+		keys count clear import export stats sync compact backup check \
+		repair; do
 		expect "$name --help shows its usage" 0 \
 			"usage: getmectl \[OPTIONS\] $name*--json*" '' \
 			$name --help
