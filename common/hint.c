@@ -157,27 +157,42 @@ int hint_load(struct hint *hint, struct io *io, const char *dir,
 	return result;
 }
 
-int hint_covers(struct io *io, const char *dir, uint32_t segment_id,
-		uint64_t *segment_len)
+int hint_open(struct io *io, const char *dir, uint32_t segment_id,
+	      uint8_t head[HINT_HEADER_LEN], int *fd)
 {
-	uint8_t header[HINT_HEADER_LEN];
 	char path[PATH_LEN_MAX];
 	int result;
-	int fd;
+	int opened;
 
 	result = segment_hint_path(path, dir, segment_id);
 	if (result < 0)
 		return result;
-	fd = io->open(io, path, O_RDONLY);
-	if (fd < 0)
-		return fd;
-	result = io_pread_full(io, fd, header, sizeof(header), 0);
-	io->close(io, fd);
-	if (result < 0)
+	opened = io->open(io, path, O_RDONLY);
+	if (opened < 0)
+		return opened;
+	result = io_pread_full(io, opened, head, HINT_HEADER_LEN, 0);
+	if (result < 0) {
+		io->close(io, opened);
 		return result == -ENODATA ? HINT_BAD : result;
-	if (memcmp(header, HINT_MAGIC, HINT_MAGIC_LEN) != 0)
+	}
+	*fd = opened;
+	return 0;
+}
+
+int hint_covers(struct io *io, const char *dir, uint32_t segment_id,
+		uint64_t *segment_len)
+{
+	uint8_t head[HINT_HEADER_LEN];
+	int result;
+	int fd;
+
+	result = hint_open(io, dir, segment_id, head, &fd);
+	if (result != 0)
+		return result;
+	io->close(io, fd);
+	if (memcmp(head, HINT_MAGIC, HINT_MAGIC_LEN) != 0)
 		return HINT_BAD;
-	*segment_len = bytes_get64(header + HINT_AT_SEGMENT_LEN);
+	*segment_len = bytes_get64(head + HINT_AT_SEGMENT_LEN);
 	return 0;
 }
 

@@ -1,13 +1,11 @@
 #include "common/hint_filter.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 
 #include "common/bytes.h"
 #include "common/checksum.h"
 #include "common/hint_layout.h"
-#include "common/path.h"
 
 /* The bit of one probe. */
 static uint32_t probe(uint64_t hash, unsigned int i, uint32_t bits)
@@ -86,23 +84,15 @@ int hint_filter_load(struct hint_filter *filter, struct io *io, const char *dir,
 		     uint32_t segment_id, uint64_t segment_len)
 {
 	uint8_t head[HINT_HEADER_LEN];
-	char path[PATH_LEN_MAX];
 	int result;
 	int fd;
 
-	result = segment_hint_path(path, dir, segment_id);
-	if (result < 0)
+	result = hint_open(io, dir, segment_id, head, &fd);
+	if (result != 0)
 		return result;
-	fd = io->open(io, path, O_RDONLY);
-	if (fd < 0)
-		return fd;
-	result = io_pread_full(io, fd, head, sizeof(head), 0);
-	if (result == -ENODATA ||
-	    (result == 0 &&
-	     !hint_is_of(head, store_id, segment_id, segment_len)))
-		result = HINT_BAD;
-	if (result == 0)
-		result = read_filter(filter, io, fd, head, segment_len);
+	result = hint_is_of(head, store_id, segment_id, segment_len)
+			 ? read_filter(filter, io, fd, head, segment_len)
+			 : HINT_BAD;
 	io->close(io, fd);
 	return result;
 }

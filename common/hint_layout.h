@@ -11,6 +11,7 @@
 
 #include "common/bytes.h"
 #include "common/hint.h"
+#include "common/io.h"
 #include "common/segment.h"
 
 #define HINT_MAGIC "getMeHNT"
@@ -50,5 +51,12 @@ static inline uint64_t hint_longest(uint64_t segment_len)
 {
 	return HINT_HEADER_LEN + HINT_CRC_LEN + 2 * segment_len;
 }
+
+/*
+ * Opens DIR/ID.hint and reads its header, unchecked.  0; HINT_BAD: it is too
+ * short; -ENOENT, -errno.  The caller closes FD.
+ */
+int hint_open(struct io *io, const char *dir, uint32_t segment_id,
+	      uint8_t head[HINT_HEADER_LEN], int *fd);
 
 #endif

@@ -140,7 +140,7 @@ static const char *state_name(enum engine_state state)
 	case ENGINE_STATE_FULL:
 		return "full";
 	case ENGINE_STATE_READ_ONLY:
-		return "read_only";
+		return "read-only";
 	case ENGINE_STATE_DAMAGED:
 		return "damaged";
 	}
@@ -166,7 +166,7 @@ static size_t add_state(const struct service *service,
 
 	if (!has_row(engine, "state"))
 		rows[n++] = metrics_text("state", state_name(state),
-					 "ok, full, read_only or damaged");
+					 "ok, full, read-only or damaged");
 	if (!has_row(engine, "state_text"))
 		rows[n++] = metrics_text("state_text", text ? text : "",
 					 "what happened, and what to do");
