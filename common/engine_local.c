@@ -79,60 +79,48 @@ static int check_keys(const struct engine_request *request, size_t n_max)
 	return 0;
 }
 
+static int check_request(const struct local *local,
+			 const struct engine_request *request)
+{
+	if (local->closing)
+		return ENGINE_CLOSED;
+	if (request->deadline_ms != 0 && monotonic_ms() > request->deadline_ms)
+		return ENGINE_DEADLINE;
+	if (request->op == ENGINE_GET || request->op == ENGINE_STAT)
+		return check_keys(request, 1);
+	if (request->op == ENGINE_GET_MANY)
+		return check_keys(request, ENGINE_KEYS_MAX);
+	return request->op < ENGINE_N_OPS ? 0 : ENGINE_UNSUPPORTED;
+}
+
+static void count_keys(struct local *local, struct engine_request *request)
+{
+	request->count = index_count(local->store->index);
+	local_finish(request, 0);
+}
+
 void local_begin(struct local *local, struct engine_request *request)
 {
-	int result = 0;
+	static void (*const begin[ENGINE_N_OPS])(struct local *,
+						 struct engine_request *) = {
+		[ENGINE_GET] = local_get,
+		[ENGINE_STAT] = local_get,
+		[ENGINE_GET_MANY] = local_get_many,
+		[ENGINE_WRITE] = local_write,
+		[ENGINE_CLEAR] = local_clear,
+		[ENGINE_COUNT] = count_keys,
+		[ENGINE_SCAN] = local_scan,
+		[ENGINE_SYNC] = local_sync,
+		[ENGINE_STATS] = local_stats,
+		[ENGINE_COMPACT] = local_compact,
+		[ENGINE_BACKUP] = local_backup,
+	};
+	int result = check_request(local, request);
 
-	if (local->closing)
-		result = ENGINE_CLOSED;
-	else if (request->deadline_ms != 0 &&
-		 monotonic_ms() > request->deadline_ms)
-		result = ENGINE_DEADLINE;
-	else if (request->op == ENGINE_GET || request->op == ENGINE_STAT)
-		result = check_keys(request, 1);
-	else if (request->op == ENGINE_GET_MANY)
-		result = check_keys(request, ENGINE_KEYS_MAX);
-	if (result != 0) {
+	if (result != 0)
 		local_finish(request, result);
-		return;
-	}
-	switch (request->op) {
-	case ENGINE_GET:
-	case ENGINE_STAT:
-		local_get(local, request);
-		return;
-	case ENGINE_GET_MANY:
-		local_get_many(local, request);
-		return;
-	case ENGINE_WRITE:
-		local_write(local, request);
-		return;
-	case ENGINE_CLEAR:
-		local_clear(local, request);
-		return;
-	case ENGINE_COUNT:
-		request->count = index_count(local->store->index);
-		local_finish(request, 0);
-		return;
-	case ENGINE_SCAN:
-		local_scan(local, request);
-		return;
-	case ENGINE_SYNC:
-		local_sync(local, request);
-		return;
-	case ENGINE_STATS:
-		local_stats(local, request);
-		return;
-	case ENGINE_COMPACT:
-		local_compact(local, request);
-		return;
-	case ENGINE_BACKUP:
-		local_backup(local, request);
-		return;
-	case ENGINE_N_OPS:
-		break;
-	}
-	local_finish(request, ENGINE_UNSUPPORTED);
+	else
+		begin[request->op](local, request);
 }
 
 static void local_submit(struct engine *engine, struct engine_request *request)
