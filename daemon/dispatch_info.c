@@ -169,7 +169,7 @@ static size_t add_state(const struct service *service,
 					 "ok, full, read-only or damaged");
 	if (!has_row(engine, "state_text"))
 		rows[n++] = metrics_text("state_text", text ? text : "",
-					 "what happened, and what to do");
+					 "What happened, and what to do");
 	return n;
 }
 

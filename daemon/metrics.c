@@ -61,32 +61,32 @@ size_t metrics_rows(const struct metrics *metrics, uint64_t now_ms,
 	size_t n = 0;
 
 	rows[n++] = gauge("uptime_ms", now_ms - metrics->started_ms,
-			  "time since the daemon began to serve");
+			  "Time since the daemon began to serve");
 	rows[n++] = gauge("connections", metrics->connections,
-			  "clients that are connected");
+			  "Clients that are connected");
 	rows[n++] = counter("connections_total", metrics->connections_total,
-			    "clients that were accepted");
+			    "Clients that were accepted");
 	rows[n++] = counter("connections_refused_total", metrics->refused_total,
-			    "clients that were refused");
+			    "Clients that were refused");
 	for (int i = 0; i < METHOD_COUNT_OF; i++)
 		rows[n++] =
 			counter(request_names[i], metrics->requests_total[i],
 				request_helps[i]);
 	rows[n++] = counter("errors_total", metrics->errors_total,
-			    "replies that were errors");
+			    "Replies that were errors");
 	rows[n++] = counter("bytes_in_total", metrics->bytes_in_total,
-			    "bytes read from clients");
+			    "Bytes read from clients");
 	rows[n++] = counter("bytes_out_total", metrics->bytes_out_total,
-			    "bytes taken by clients");
+			    "Bytes taken by clients");
 	rows[n++] = gauge("get_latency_p50_us", latency_quantile(get, 500),
-			  "half of the gets took no longer");
+			  "Half of the gets took no longer");
 	rows[n++] = gauge("get_latency_p99_us", latency_quantile(get, 990),
 			  "99 % of the gets took no longer");
-	rows[n++] = gauge("get_latency_max_us", get->max_us, "the slowest get");
+	rows[n++] = gauge("get_latency_max_us", get->max_us, "The slowest get");
 	rows[n++] = gauge("put_latency_p50_us", latency_quantile(put, 500),
-			  "half of the puts took no longer");
+			  "Half of the puts took no longer");
 	rows[n++] = gauge("put_latency_p99_us", latency_quantile(put, 990),
 			  "99 % of the puts took no longer");
-	rows[n++] = gauge("put_latency_max_us", put->max_us, "the slowest put");
+	rows[n++] = gauge("put_latency_max_us", put->max_us, "The slowest put");
 	return n;
 }
