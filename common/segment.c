@@ -84,41 +84,53 @@ static struct segment *segment_new(uint32_t id, int fd)
 	return segment;
 }
 
+/* A new file with room for CAPACITY bytes; on failure it is gone again. */
+static int make_file(struct io *io, const char *path, uint32_t id,
+		     uint64_t capacity, struct segment **segment)
+{
+	struct segment *made;
+	int result;
+	int fd;
+
+	fd = io->open(io, path, O_RDWR | O_CREAT | O_EXCL);
+	if (fd < 0)
+		return fd;
+	made = segment_new(id, fd);
+	result = made ? allocate(io, fd, capacity) : -ENOMEM;
+	if (result != 0) {
+		io->close(io, fd);
+		io->unlink(io, path);
+		free(made);
+		return result;
+	}
+	made->capacity = capacity;
+	*segment = made;
+	return 0;
+}
+
 int segment_create(struct io *io, const char *dir,
 		   const uint8_t store_id[SEGMENT_STORE_ID_LEN], uint32_t id,
 		   uint64_t capacity, struct segment **segment)
 {
 	char path[PATH_LEN_MAX];
-	struct segment *made = NULL;
+	struct segment *made;
 	int result;
-	int fd;
 
 	result = segment_path(path, dir, id);
-	if (result < 0)
-		return result;
-	fd = io->open(io, path, O_RDWR | O_CREAT | O_EXCL);
-	if (fd < 0)
-		return fd;
-	result = allocate(io, fd, capacity);
 	if (result == 0)
-		result = segment_header_write(io, fd, store_id, id, NULL, 0);
-	if (result < 0)
-		goto fail;
-	result = io->sync_dir(io, dir);
-	if (result < 0)
-		goto fail;
-	made = segment_new(id, fd);
-	if (!made) {
-		result = -ENOMEM;
-		goto fail;
+		result = make_file(io, path, id, capacity, &made);
+	if (result != 0)
+		return result;
+	result = segment_header_write(io, made->fd, store_id, id, NULL, 0);
+	if (result == 0)
+		result = io->sync_dir(io, dir);
+	if (result != 0) {
+		segment_free(io, made);
+		io->unlink(io, path);
+		return result;
 	}
-	made->capacity = capacity;
 	*segment = made;
 	return 0;
-fail:
-	io->close(io, fd);
-	io->unlink(io, path);
-	return result;
 }
 
 /* ---- outputs of compactions ---- */
@@ -137,28 +149,9 @@ int segment_create_output(struct io *io, const char *dir, uint32_t id,
 			  uint64_t capacity, struct segment **segment)
 {
 	char path[PATH_LEN_MAX];
-	struct segment *made = NULL;
 	int result = output_path(dir, id, path);
-	int fd;
 
-	if (result < 0)
-		return result;
-	fd = io->open(io, path, O_RDWR | O_CREAT | O_EXCL);
-	if (fd < 0)
-		return fd;
-	result = allocate(io, fd, capacity);
-	if (result == 0) {
-		made = segment_new(id, fd);
-		result = made ? 0 : -ENOMEM;
-	}
-	if (result < 0) {
-		io->close(io, fd);
-		io->unlink(io, path);
-		return result;
-	}
-	made->capacity = capacity;
-	*segment = made;
-	return 0;
+	return result < 0 ? result : make_file(io, path, id, capacity, segment);
 }
 
 int segment_finish_output(struct io *io, const char *dir,
