@@ -47,10 +47,7 @@ int backup_explain(struct backup *backup, int result, const char *what)
 {
 	char user[USER_NAME_MAX];
 
-	switch (result) {
-	case -EACCES:
-	case -EPERM:
-	case -EROFS:
+	if (result == -EACCES || result == -EPERM || result == -EROFS) {
 		user_name(user);
 		return backup_fail(
 			backup, BACKUP_REFUSED,
@@ -58,19 +55,16 @@ int backup_explain(struct backup *backup, int result, const char *what)
 			"choose a folder that it may write, such as "
 			"/var/backups/getme for the system's daemon",
 			backup->dir, user);
-	case -ENOSPC:
-	case -EDQUOT:
-	case -EFBIG:
+	}
+	if (io_is_full(result))
 		return backup_fail(
 			backup, -ENOSPC,
 			"%s: no room for the copy: free some space, or "
 			"choose a folder on another disk",
 			backup->dir);
-	default:
-		return backup_fail(backup, result, "%s%s%s: cannot be made: %s",
-				   backup->dir, *what ? "/" : "", what,
-				   strerror(-result));
-	}
+	return backup_fail(backup, result, "%s%s%s: cannot be made: %s",
+			   backup->dir, *what ? "/" : "", what,
+			   strerror(-result));
 }
 
 /* ---- the new folder ---- */

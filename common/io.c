@@ -324,7 +324,12 @@ int io_pwrite_full(struct io *io, int fd, const void *data, size_t len,
 	return io_pwritev_full(io, fd, &iov, len > 0 ? 1 : 0, off);
 }
 
-int io_is_full(int error)
+bool io_is_full(int error)
 {
 	return error == -ENOSPC || error == -EDQUOT || error == -EFBIG;
+}
+
+int io_full_as_enospc(int result)
+{
+	return io_is_full(result) ? -ENOSPC : result;
 }

@@ -24,6 +24,7 @@
 #ifndef GETME_COMMON_IO_H
 #define GETME_COMMON_IO_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -102,6 +103,9 @@ int io_pwrite_full(struct io *io, int fd, const void *data, size_t len,
 		   uint64_t off);
 
 /* Whether ERROR (negative errno) means that there is no room. */
-int io_is_full(int error);
+bool io_is_full(int error);
+
+/* RESULT, but -ENOSPC for all that means so: what callers are told. */
+int io_full_as_enospc(int result);
 
 #endif

@@ -226,8 +226,7 @@ static void write_gathered(struct log *log, struct log_record *first,
 	if (result < 0) {
 		int cut = cut_off(log, first_sequence);
 
-		if (io_is_full(result))
-			result = -ENOSPC;
+		result = io_full_as_enospc(result);
 		fail_all(log, first, end, cut == 0 ? result : LOG_UNKNOWN);
 		return;
 	}
@@ -278,7 +277,7 @@ static int take_segment(struct log *log, uint64_t len, bool removes)
 		return -ENOSPC;
 	result = upkeep_take(log->upkeep, len, &taken);
 	if (result < 0)
-		return io_is_full(result) ? -ENOSPC : result;
+		return io_full_as_enospc(result);
 	result = end_active(log);
 	if (result != 0)
 		return result;
@@ -301,9 +300,7 @@ static int admit(struct log *log, const struct log_record *record)
 		result = upkeep_flush(log->upkeep);
 		log->must_flush = result != 0;
 	}
-	if (io_is_full(result))
-		return -ENOSPC;
-	return result > 0 ? -EIO : result;
+	return result > 0 ? -EIO : io_full_as_enospc(result);
 }
 
 static int do_clear(struct log *log, struct log_record *record)
@@ -319,7 +316,7 @@ static int do_clear(struct log *log, struct log_record *record)
 		return LOG_UNKNOWN;
 	}
 	if (result < 0)
-		return io_is_full(result) ? -ENOSPC : result;
+		return io_full_as_enospc(result);
 	record->first_sequence = log->next_sequence;
 	log->next_sequence = floor;
 	log->last_sequence = floor - 1;
@@ -339,9 +336,7 @@ static int roll(struct log *log)
 	result = log_end_segment(log);
 	if (result == 0)
 		result = upkeep_flush(log->upkeep);
-	if (io_is_full(result))
-		return -ENOSPC;
-	return result == UPKEEP_UNKNOWN ? -EIO : result;
+	return result == UPKEEP_UNKNOWN ? -EIO : io_full_as_enospc(result);
 }
 
 /*

@@ -12,9 +12,8 @@ int store_run_backup(struct store *store, struct backup *backup)
 		snprintf(backup->text, sizeof(backup->text),
 			 "the store could not note where the backup ends: "
 			 "see the daemon's log");
-		if (result == UPKEEP_UNKNOWN)
-			return -EIO;
-		return io_is_full(result) ? -ENOSPC : result;
+		return result == UPKEEP_UNKNOWN ? -EIO
+						: io_full_as_enospc(result);
 	}
 	result = backup_run(backup, &cut);
 	manifest_deinit(&cut);

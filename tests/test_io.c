@@ -328,6 +328,9 @@ static void test_three_errors_mean_that_there_is_no_room(void **state)
 	(void)state;
 	assert_true(io_is_full(-ENOSPC));
 	assert_true(io_is_full(-EDQUOT));
+	assert_int_equal(io_full_as_enospc(-EDQUOT), -ENOSPC);
+	assert_int_equal(io_full_as_enospc(-EIO), -EIO);
+	assert_int_equal(io_full_as_enospc(0), 0);
 	assert_true(io_is_full(-EFBIG));
 	assert_false(io_is_full(-EIO));
 	assert_false(io_is_full(0));
