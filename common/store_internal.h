@@ -7,6 +7,8 @@
  *   log    store->log (the engine hands it whole groups)
  *   upkeep store->upkeep's own; it adds to segments
  *   pool   reads through a store_view, under a hold; it changes nothing
+ *   compaction  store->run.work, between two steps of the loop's
+ *   backup  its struct backup, and files that a hold keeps
  */
 #ifndef GETME_COMMON_STORE_INTERNAL_H
 #define GETME_COMMON_STORE_INTERNAL_H
