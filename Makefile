@@ -431,7 +431,7 @@ dist:
 # Each suite is a target, check-SUITE, by itself; `make check-unit
 # TESTS=test_entry` runs one program.
 SUITES = unit crash asan tsan fuzz tree e2e
-TEST_TIMEOUT ?= 240
+TEST_TIMEOUT ?= 400
 E2E_JOBS ?= $(JOBS)
 FUZZ_SECONDS ?= 10
 FUZZ_CC ?= clang

@@ -8,6 +8,7 @@
 
 #include "common/path.h"
 #include "common/segment_header.h"
+#include "common/segment_reader.h"
 
 static const char quarantine_name[] = "quarantine";
 
@@ -302,6 +303,33 @@ static int remove_copy(struct io *io, const char *dir, uint32_t id)
 	return remove_name(io, dir, name);
 }
 
+/*
+ * Whether an unlisted segment was to be a spare, and nothing was ever written
+ * behind its header, or not even that.  Who cannot tell says no.
+ */
+static bool is_unused(struct io *io, const char *dir,
+		      const struct manifest *manifest, uint32_t id)
+{
+	struct segment_reader reader;
+	struct segment *segment = NULL;
+	uint64_t begin = 0;
+	uint64_t end = UINT64_MAX;
+	int result = segment_open(io, dir, manifest->store_id, id, &segment);
+
+	if (!segment)
+		return false;
+	if (result == 0)
+		begin = SEGMENT_HEADER_LEN;
+	result = segment_reader_init(&reader, io, segment, begin,
+				     segment->capacity);
+	if (result == 0) {
+		result = segment_reader_data_end(&reader, begin, &end);
+		segment_reader_deinit(&reader);
+	}
+	segment_free(io, segment);
+	return result == 0 && end == begin;
+}
+
 static int sweep_one(struct io *io, const char *dir,
 		     const struct manifest *manifest, const char *name,
 		     struct folder_swept *swept)
@@ -321,6 +349,10 @@ static int sweep_one(struct io *io, const char *dir,
 	if (copy) {
 		swept->n_tmp++;
 		return remove_copy(io, dir, id);
+	}
+	if (!is_hint && is_unused(io, dir, manifest, id)) {
+		swept->n_tmp++;
+		return remove_name(io, dir, name);
 	}
 	/* It may have gone with its segment. */
 	if (look_for(io, dir, name) == -ENOENT)

@@ -4,8 +4,8 @@
  * Only files named like ours are ever touched: NAME.tmp of ours is removed,
  * segments and hints that the manifest does not list go to quarantine/ (but
  * the output of a compaction that was cut before its manifest, which holds
- * only copies of what is listed or was cleared, is removed), all else is left
- * alone.
+ * only copies of what is listed or was cleared, is removed, and so is a spare
+ * into which nothing was written), all else is left alone.
  */
 #ifndef GETME_COMMON_FOLDER_H
 #define GETME_COMMON_FOLDER_H

@@ -205,10 +205,20 @@ void store_discard_replaced(struct store *store)
 	segments_each(store->segments, discard_replaced, store);
 }
 
+/*
+ * A clear under way has marked all others, too, and the index points to them
+ * until it has ended.
+ */
+static void discard_unused(void *ctx, struct segment *segment)
+{
+	if (segment->replaced && segment->last_sequence == 0)
+		discard_replaced(ctx, segment);
+}
+
 void store_sweep(struct store *store)
 {
 	if (upkeep_found_replaced(store->upkeep))
-		store_discard_replaced(store);
+		segments_each(store->segments, discard_unused, store);
 }
 
 void store_make_cleared(struct store *store, struct index *index)

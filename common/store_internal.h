@@ -3,12 +3,12 @@
  * runs it on threads (common/engine_local.c); nobody else includes it.
  *
  * Which thread may touch what
- *   loop   index, record counters, buffer: everything but
- *   log    store->log (the engine hands it whole groups)
- *   upkeep store->upkeep's own; it adds to segments
- *   pool   reads through a store_view, under a hold; it changes nothing
- *   compaction  store->run.work, between two steps of the loop's
- *   backup  its struct backup, and files that a hold keeps
+ *   loop     index, record counters, buffer: everything but
+ *   log      store->log (the engine hands it whole groups)
+ *   upkeep   store->upkeep's own; it adds to segments
+ *   pool     reads through a store_view, under a hold; it changes nothing
+ *   compaction  store->run.work, from when a step is asked for until it ends
+ *   backup   its struct backup, and files that a hold keeps
  */
 #ifndef GETME_COMMON_STORE_INTERNAL_H
 #define GETME_COMMON_STORE_INTERNAL_H

@@ -332,6 +332,29 @@ static void test_an_unlisted_copy_is_removed_an_only_one_is_kept(void **state)
 	manifest_deinit(&manifest);
 }
 
+/* They were made, and the manifest was not written yet. */
+static void test_an_unlisted_spare_is_removed_unless_it_was_used(void **state)
+{
+	struct folder_swept swept;
+	struct manifest manifest;
+	struct segment *used;
+
+	(void)state;
+	make_manifest(&manifest);
+	memcpy(manifest.store_id, maker_store_id, SEGMENT_STORE_ID_LEN);
+	segment_free(io, maker_segment(io, "/", 8, 8192));
+	maker_write_file(io, "/0000000009.seg", "", 0);
+	used = maker_segment(io, "/", 10, 8192);
+	maker_put(io, used, "key", "value", 1);
+	segment_free(io, used);
+	assert_int_equal(folder_sweep(io, "/", &manifest, &swept), 0);
+	assert_int_equal(swept.n_tmp, 2);
+	assert_int_equal(swept.n_quarantined, 1);
+	assert_int_equal(n_files("/quarantine"), 1);
+	assert_int_equal(n_files("/"), 1);
+	manifest_deinit(&manifest);
+}
+
 static void test_a_clean_folder_gets_no_quarantine(void **state)
 {
 	struct folder_swept swept;
@@ -514,6 +537,8 @@ int main(void)
 			test_a_sweep_touches_only_what_is_ours_and_not_listed),
 		folder_test(
 			test_an_unlisted_copy_is_removed_an_only_one_is_kept),
+		folder_test(
+			test_an_unlisted_spare_is_removed_unless_it_was_used),
 		folder_test(test_a_clean_folder_gets_no_quarantine),
 		folder_test(test_many_files),
 		folder_test(test_files_of_one_name_are_all_kept),

@@ -153,6 +153,7 @@ static void test_an_unlisted_segment_that_replaces_none_is_kept(void **state)
 	(void)state;
 	assert_int_equal(io->unlink(io, OUTPUT), 0);
 	segment = maker_segment(io, "/", OUTPUT_ID, 1000);
+	maker_put(io, segment, "key", "value", 7);
 	segment_free(io, segment);
 	expect_kept();
 }

@@ -12,12 +12,16 @@
 # Of a trace of puts on stable storage, one at a time on each connection: a
 # request that was read is written by a call that begins later; its reply may
 # begin when a sync has returned that began after that call had.  All goes to
-# one segment.
+# one segment, the one that is written to most.
 # Prints replies, groups and how many replies came too early.
 judge_trace() {
-	awk '
+	local log
+
+	log=$(grep -o 'pwritev([0-9]*<[^>]*\.seg>' trace | sort | uniq -c |
+		sort -rn | sed -n '1s/.*<//p')
+	awk -v log_name="${log:?}" '
 	function is_log(text) {
-		return text ~ /\/0000000001\.seg>/
+		return index(text, "<" log_name)
 	}
 	function peer(text) {
 		return match(text, /[0-9]+<(socket|UNIX)[^>]*>/) ? \
