@@ -27,6 +27,8 @@
 
 enum {
 	ERROR_TEXT_BYTES = 512,
+	/* columns behind the longest name, of 80 */
+	SYNOPSIS_FITS = 45,
 };
 
 static const struct ctl_command commands[] = {
@@ -145,10 +147,12 @@ static void print_help(void)
 static void print_command_help(const struct ctl_command *command)
 {
 	unsigned int global = CTL_OPT_GLOBAL;
+	const char *gap = *command->synopsis ? " " : "";
 
-	printf("usage: getmectl [OPTIONS] %s%s%s\n\n%s\n", command->name,
-	       *command->synopsis ? " " : "", command->synopsis,
-	       command->summary);
+	if (strlen(command->synopsis) > SYNOPSIS_FITS)
+		gap = "\n       ";
+	printf("usage: getmectl [OPTIONS] %s%s%s\n\n%s\n", command->name, gap,
+	       command->synopsis, command->summary);
 	for (size_t i = 0; i < N_DETAILS; i++) {
 		if (strcmp(details[i].name, command->name) == 0) {
 			printf("\n%s\n", details[i].text);
