@@ -98,15 +98,7 @@ static void expect_padded(const char *key, unsigned round)
 
 static void put_expiring(const char *key, const char *value, uint64_t ttl_ms)
 {
-	struct store_write write = {
-		.key = key,
-		.key_len = strlen(key),
-		.value = value,
-		.value_len = strlen(value),
-		.expires_at_ms = io->clock_ms(io) + ttl_ms,
-	};
-
-	assert_int_equal(store_apply(store, &write, 1, STORE_ALWAYS), 0);
+	kit_put_until(store, key, value, io->clock_ms(io) + ttl_ms);
 }
 
 /* ---- what is kept ---- */

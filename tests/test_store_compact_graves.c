@@ -76,15 +76,7 @@ static void roll(void)
 
 static void put_expiring(const char *key, const char *value)
 {
-	struct store_write write = {
-		.key = key,
-		.key_len = strlen(key),
-		.value = value,
-		.value_len = strlen(value),
-		.expires_at_ms = io->clock_ms(io) + TTL_MS,
-	};
-
-	assert_int_equal(store_apply(store, &write, 1, STORE_ALWAYS), 0);
+	kit_put_until(store, key, value, io->clock_ms(io) + TTL_MS);
 }
 
 static void expire(void)

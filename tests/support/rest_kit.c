@@ -33,20 +33,6 @@ static void put_batch(struct store *store, const char *value)
 	assert_int_equal(store_apply(store, writes, 2, STORE_ALWAYS), 0);
 }
 
-static void put_until(struct store *store, const char *key, const char *value,
-		      uint64_t expires_at_ms)
-{
-	struct store_write write = {
-		.key = key,
-		.key_len = strlen(key),
-		.value = value,
-		.value_len = strlen(value),
-		.expires_at_ms = expires_at_ms,
-	};
-
-	assert_int_equal(store_apply(store, &write, 1, STORE_ALWAYS), 0);
-}
-
 static void run_1(struct store *store)
 {
 	kit_put(store, "a", "first a");
@@ -65,7 +51,7 @@ static void run_2(struct store *store, uint64_t now)
 	kit_delete(store, "gone1");
 	put_batch(store, "of run 2");
 	kit_delete(store, "back");
-	put_until(store, "expires", "early", now + 1000);
+	kit_put_until(store, "expires", "early", now + 1000);
 	kit_put(store, "alone2", "run 2");
 }
 
@@ -76,7 +62,7 @@ static void run_3(struct store *store, uint64_t now)
 	put_batch(store, "of run 3");
 	kit_delete(store, "batch2");
 	kit_put(store, "back", "again");
-	put_until(store, "expires", "late", now + 1000000000);
+	kit_put_until(store, "expires", "late", now + 1000000000);
 	kit_delete(store, "gone2");
 	kit_put(store, "alone3", "run 3");
 }

@@ -67,21 +67,40 @@ void kit_close_at(struct store *store, const char *file, int line)
 		fail_at(file, line, "close: %d", result);
 }
 
+static uint64_t put(struct store *store, struct store_write write,
+		    enum store_durability durability, const char *file,
+		    int line)
+{
+	int result;
+
+	write.key_len = strlen(write.key);
+	write.value_len = strlen(write.value);
+	result = store_apply(store, &write, 1, durability);
+	if (result != 0)
+		fail_at(file, line, "put %s: %d", (const char *)write.key,
+			result);
+	return write.version;
+}
+
 uint64_t kit_put_at(struct store *store, const char *key, const char *value,
 		    enum store_durability durability, const char *file,
 		    int line)
 {
+	struct store_write write = { .key = key, .value = value };
+
+	return put(store, write, durability, file, line);
+}
+
+void kit_put_until_at(struct store *store, const char *key, const char *value,
+		      uint64_t expires_at_ms, const char *file, int line)
+{
 	struct store_write write = {
 		.key = key,
-		.key_len = strlen(key),
 		.value = value,
-		.value_len = strlen(value),
+		.expires_at_ms = expires_at_ms,
 	};
-	int result = store_apply(store, &write, 1, durability);
 
-	if (result != 0)
-		fail_at(file, line, "put %s: %d", key, result);
-	return write.version;
+	put(store, write, STORE_ALWAYS, file, line);
 }
 
 void kit_delete_at(struct store *store, const char *key, const char *file,

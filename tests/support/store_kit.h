@@ -39,6 +39,11 @@ void kit_close_at(struct store *store, const char *file, int line);
 uint64_t kit_put_at(struct store *store, const char *key, const char *value,
 		    enum store_durability durability, const char *file,
 		    int line);
+/* STORE_ALWAYS; EXPIRES_AT_MS 0: never */
+#define kit_put_until(store, key, value, expires_at_ms)                        \
+	kit_put_until_at(store, key, value, expires_at_ms, __FILE__, __LINE__)
+void kit_put_until_at(struct store *store, const char *key, const char *value,
+		      uint64_t expires_at_ms, const char *file, int line);
 #define kit_delete(store, key) kit_delete_at(store, key, __FILE__, __LINE__)
 void kit_delete_at(struct store *store, const char *key, const char *file,
 		   int line);
