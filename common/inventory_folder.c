@@ -140,7 +140,7 @@ int inventory_lock(struct inventory *inventory, struct lock_report *report,
 				      "that one first",
 				      dir);
 	/* Without the folder there is none either, which its list tells. */
-	if (result == -ENOENT)
+	if (result == -ENOENT || result == -ENOTDIR)
 		return 0;
 	if (result < 0)
 		return inventory_fail(error, result, "%s/LOCK: %s%s", dir,

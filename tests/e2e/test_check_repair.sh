@@ -61,6 +61,8 @@ test_whole() {
 	judge 'repair into the store itself' 5 '' '*is not to be changed*'
 	try "$ctl" check "$dir/nothing"
 	judge 'check of nothing' 5 '' '*No such file*'
+	try "$ctl" check "$dir/before"
+	judge 'check of a file' 5 '' "*$dir/before: Not a directory"
 	try "$ctl" check
 	judge 'check without a folder' 2 '' '*operand is missing*'
 	try "$ctl" repair "$store"
