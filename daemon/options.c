@@ -139,19 +139,30 @@ static int parse_durability(const char *text,
 	return 0;
 }
 
-/* "22-6": from 22 to 6 o'clock. */
+/* One or two digits, up to 24, and where they end; -1: there are none. */
+static int parse_hour(const char **text)
+{
+	int hour = 0;
+	int n = 0;
+
+	for (; **text >= '0' && **text <= '9' && n < 2; (*text)++, n++)
+		hour = hour * 10 + (**text - '0');
+	return n > 0 && hour <= 24 ? hour : -1;
+}
+
+/* "22-6": from 22 to 6 o'clock; 24 is the end of a day. */
 static int parse_hours(const char *text, struct engine_hours *hours)
 {
-	unsigned from;
-	unsigned to;
-	int len = -1;
+	int from = parse_hour(&text);
+	int to;
 
-	if (sscanf(text, "%2u-%2u%n", &from, &to, &len) != 2 || len < 0 ||
-	    text[len] != '\0' || *text < '0' || *text > '9' || from > 24 ||
-	    to > 24)
+	if (from < 0 || *text++ != '-')
 		return -EINVAL;
-	hours->from = from % 24;
-	hours->to = to == 24 && from > 0 ? 24 : to % 24;
+	to = parse_hour(&text);
+	if (to < 0 || *text != '\0')
+		return -EINVAL;
+	hours->from = (uint64_t)(from % 24);
+	hours->to = (uint64_t)(to == 24 && from > 0 ? 24 : to % 24);
 	return 0;
 }
 

@@ -139,20 +139,24 @@ test_not_allowed() {
 		skip 'a folder that the daemon may not write' 'needs root'
 		return
 	fi
-	chmod 755 "$dir"
-	mkdir -m 700 theirs && chown nobody theirs
-	store=$dir/theirs/store socket=$dir/theirs/sock
+	# Below /tmp, since $dir may be root's alone; so may $build.
+	theirs=$(mktemp -d /tmp/gmb.XXXXXX)
+	cp "$daemon" "$theirs"
+	chown nobody "$theirs"
+	store=$theirs/store socket=$theirs/sock
 	export GETME_SOCKET=$socket
 	run_daemon setpriv --reuid nobody --regid "$(cut -d: -f4 row)" \
-		--clear-groups "$daemon" --store "$store" --socket "$socket"
+		--clear-groups "$theirs/getmed" --store "$store" \
+		--socket "$socket"
 	"$ctl" put a b
 	try "$ctl" backup "$dir/denied"
 	judge 'where the daemon may not write: exit 5, its user is named' 5 '' \
 		'getmectl: backup: *user, nobody, may not write*'
 	check 'nothing is made' [ ! -e denied ]
-	try "$ctl" backup "$dir/theirs/backup"
+	try "$ctl" backup "$theirs/backup"
 	judge 'where it may: it is made' 0 '' ''
 	stop
+	rm -rf "$theirs"
 }
 
 # Room comes back, nothing is lost, and a backup made before stays whole.
