@@ -242,8 +242,8 @@ void store_compact_cancel(struct store *store)
 	if (!is_running(store))
 		return;
 	work->cancelled = true;
-	/* What it holds is counted nowhere any more. */
-	if (work->output) {
+	/* What it holds is counted nowhere any more; before, it is W's. */
+	if (store->run.in_table) {
 		work->output->live_bytes = 0;
 		work->output->dead_bytes = 0;
 	}
