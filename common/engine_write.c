@@ -326,6 +326,7 @@ static void end_special(struct local *local, struct write *write, int result)
 		if (result == 0) {
 			store_make_cleared(local->store, write->index);
 			write->index = NULL;
+			engine_worker_hurry(&local->compact.worker);
 		}
 		local_release_held(local);
 	}

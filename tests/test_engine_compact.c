@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +85,13 @@ static void put_all(struct engine_rig *rig, unsigned round)
 	for (unsigned i = 0; i < N_KEYS; i++)
 		assert_int_equal(rig_put(rig, key_of(i), value_of(i, round)),
 				 0);
+}
+
+/* Of every segment a part is dead, and a part has to be copied. */
+static void put_half(struct engine_rig *rig)
+{
+	for (unsigned i = 0; i < N_KEYS; i += 2)
+		assert_int_equal(rig_put(rig, key_of(i), "short"), 0);
 }
 
 static void expect(struct engine_rig *rig, unsigned key, unsigned round)
@@ -285,7 +293,7 @@ static void test_a_clear_ends_it(void **state)
 	struct rig_request clear = { .request.op = ENGINE_CLEAR };
 
 	put_all(rig, 0);
-	put_all(rig, 1);
+	put_half(rig);
 	begin_slow(rig, &compact);
 	rig_begin(rig, &clear);
 	assert_int_equal(rig_wait(rig, &clear), 0);
@@ -296,6 +304,28 @@ static void test_a_clear_ends_it(void **state)
 	rig_reopen(rig);
 	assert_int_equal(rig_count(rig), 1);
 	assert_int_equal(rig_stat(rig, "live_bytes"), 48);
+}
+
+/* At a byte a second nothing would end by itself. */
+static void test_a_clear_ends_it_at_any_rate(void **state)
+{
+	struct engine_rig *rig = *state;
+	const struct local *local;
+	struct rig_request compact = { .request.op = ENGINE_COMPACT };
+
+	rig->options.compaction.bytes_a_second = 1;
+	rig_reopen(rig);
+	local = (struct local *)(void *)rig->engine;
+	put_all(rig, 0);
+	put_half(rig);
+	rig_begin(rig, &compact);
+	while (local->compact.worker.next_ms == 0) {
+		sched_yield();
+		rig_turn(rig);
+	}
+	assert_int_equal(rig_simple(rig, ENGINE_CLEAR), 0);
+	assert_int_equal(rig_wait(rig, &compact), 0);
+	assert_int_equal(rig_count(rig), 0);
 }
 
 /* The log is done with the clear, a turn looks at other things first. */
@@ -448,6 +478,7 @@ int main(void)
 		test_by_hand(test_two_at_once_both_end),
 		test_by_hand(test_reads_and_writes_go_on_meanwhile),
 		test_by_hand(test_a_clear_ends_it),
+		test_by_hand(test_a_clear_ends_it_at_any_rate),
 		test_by_hand(test_what_a_clear_takes_stays_until_it_is_seen),
 		test_by_hand(test_closing_ends_it),
 		test_by_hand(test_a_sync_that_fails_makes_the_store_read_only),
