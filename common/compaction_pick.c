@@ -45,6 +45,7 @@ struct candidates {
 	size_t cap;
 	bool failed;
 	const struct compaction_pick *pick;
+	uint64_t last;	/* entries up to it lie where a run can be told of */
 	uint64_t bytes; /* of all */
 	uint64_t gain;
 	size_t n_small;
@@ -86,9 +87,10 @@ static double score_of(const struct compaction_pick *pick,
 	       (double)(candidate->copy - candidate->expired + FIXED_COST);
 }
 
-static struct candidate judge(const struct compaction_pick *pick,
+static struct candidate judge(const struct candidates *all,
 			      struct segment *segment)
 {
+	const struct compaction_pick *pick = all->pick;
 	struct candidate candidate = { .segment = segment };
 	uint64_t used = segment->header_len + segment->live_bytes;
 	uint64_t stuck = stuck_bytes(pick, segment);
@@ -103,8 +105,8 @@ static struct candidate judge(const struct compaction_pick *pick,
 		candidate.gain -=
 			stuck < candidate.gain ? stuck : candidate.gain;
 	candidate.small = segment->len < pick->segment_size / SMALL_SHARE;
-	candidate.barred = segment->is_damaged ||
-			   segment->last_sequence > pick->visible_sequence;
+	candidate.barred =
+		segment->is_damaged || segment->last_sequence > all->last;
 	candidate.score = score_of(pick, &candidate);
 	return candidate;
 }
@@ -139,7 +141,7 @@ static void gather(void *ctx, struct segment *segment)
 		all->cap = cap;
 	}
 	candidate = &all->at[all->n++];
-	*candidate = judge(all->pick, segment);
+	*candidate = judge(all, segment);
 	all->bytes += segment->len;
 	if (segment->is_damaged)
 		segment->is_wanted = false;
@@ -343,9 +345,32 @@ static int choose(struct compaction_pick *pick, struct candidates *all)
 	return result;
 }
 
+static void find_last(void *ctx, struct segment *segment)
+{
+	uint64_t *last = ctx;
+
+	if (segment->sealed && segment->last_sequence > *last)
+		*last = segment->last_sequence;
+}
+
+/*
+ * Segments are sealed by another thread, in the order of their entries, while
+ * they are walked over in that of their ids.  So an older one can be passed
+ * before it is sealed and a newer one met after that: the newer one's
+ * tombstones would find no put that they are needed for.  What is sealed at
+ * the end of one walk, and all that is older, the next one meets.
+ */
+static uint64_t last_of_all(const struct compaction_pick *pick)
+{
+	uint64_t last = 0;
+
+	segments_each(pick->segments, find_last, &last);
+	return last < pick->visible_sequence ? last : pick->visible_sequence;
+}
+
 static int pick_once(struct compaction_pick *pick)
 {
-	struct candidates all = { .pick = pick };
+	struct candidates all = { .pick = pick, .last = last_of_all(pick) };
 	int result = -ENOMEM;
 
 	segments_each(pick->segments, gather, &all);

@@ -101,8 +101,8 @@ struct engine_worker {
 	int result; /* of the step that has ended */
 	struct compaction *run;
 	const struct engine_host *host;
-	uint64_t bytes_a_second; /* 0: no limit */
-	uint64_t next_ms;	 /* when the rate allows more */
+	uint64_t bytes_a_second;  /* 0: no limit */
+	_Atomic uint64_t next_ms; /* when the rate allows more */
 };
 
 /* Where a run is; the loop's. */
@@ -307,6 +307,8 @@ int engine_worker_start(struct engine_worker *worker, struct compaction *run,
 			uint64_t bytes_a_second);
 /* The run is cancelled, a step that cannot be is waited for. */
 void engine_worker_stop(struct engine_worker *worker);
+/* The run was cancelled: it waits for no rate any more. */
+void engine_worker_hurry(struct engine_worker *worker);
 void engine_worker_ask(struct engine_worker *worker, enum worker_step step);
 /* Whether the step has ended; then its result, once. */
 bool engine_worker_take(struct engine_worker *worker, int *result);

@@ -106,6 +106,13 @@ void engine_worker_stop(struct engine_worker *worker)
 	worker->started = false;
 }
 
+void engine_worker_hurry(struct engine_worker *worker)
+{
+	pthread_mutex_lock(&worker->lock);
+	pthread_cond_broadcast(&worker->work);
+	pthread_mutex_unlock(&worker->lock);
+}
+
 void engine_worker_ask(struct engine_worker *worker, enum worker_step step)
 {
 	pthread_mutex_lock(&worker->lock);

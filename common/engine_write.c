@@ -188,14 +188,15 @@ void local_write(struct local *local, struct engine_request *request)
 
 /*
  * The empty index is made before anything is logged, so that a clear that is
- * durable can always be made visible.  Writes wait until it is.
+ * durable can always be made visible.  Writes wait until it is.  It waits
+ * for those that are held, or it would leave what it is to take away.
  */
 void local_clear(struct local *local, struct engine_request *request)
 {
 	struct index *index;
 	int result;
 
-	if (local->n_clears > 0) {
+	if (local->n_clears > 0 || local->held.first) {
 		request_list_push(&local->held, request);
 		return;
 	}
@@ -325,6 +326,7 @@ static void end_special(struct local *local, struct write *write, int result)
 		if (result == 0) {
 			store_make_cleared(local->store, write->index);
 			write->index = NULL;
+			engine_worker_hurry(&local->compact.worker);
 		}
 		local_release_held(local);
 	}

@@ -323,17 +323,26 @@ static int do_clear(struct log *log, struct log_record *record)
 	return 0;
 }
 
+static bool has_entries(const struct log *log)
+{
+	return log->active && log->active->first_sequence != 0;
+}
+
 /*
  * What was written before is in sealed segments when it returns 0; but on a
  * full disk, where tombstones have no room but what is left in the last one.
+ * Whether it is full the next segment's making tells.
  */
 static int roll(struct log *log)
 {
-	int result;
+	int result = 0;
 
-	if (io_is_full(upkeep_spare_error(log->upkeep)))
+	if (has_entries(log) && !upkeep_has_spare(log->upkeep))
+		result = take_segment(log, 0, false);
+	if (result == -ENOSPC)
 		return log_sync(log);
-	result = log_end_segment(log);
+	if (result == 0)
+		result = log_end_segment(log);
 	if (result == 0)
 		result = upkeep_flush(log->upkeep);
 	return result == UPKEEP_UNKNOWN ? -EIO : io_full_as_enospc(result);
@@ -347,7 +356,7 @@ static int do_cut(struct log *log)
 {
 	int result = 0;
 
-	if (log->active && log->active->first_sequence != 0)
+	if (has_entries(log))
 		result = take_segment(log, 0, false);
 	if (result == 0)
 		upkeep_begin_snapshot(log->upkeep);

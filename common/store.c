@@ -188,16 +188,25 @@ int store_new_index(struct store *store, struct index **index)
 }
 
 /* Taken out of the table while that is walked, which it allows. */
-static void discard_replaced(void *ctx, struct segment *segment)
+static void discard(struct store *store, struct segment *segment)
 {
-	struct store *store = ctx;
-
-	if (!segment->replaced)
-		return;
 	segments_remove(store->segments, segment);
 	store->live_bytes -= segment->live_bytes;
 	store->dead_bytes -= segment->dead_bytes;
 	retire_segment(&store->retire, segment);
+}
+
+/* What a clear took goes when the index is another one: see below. */
+static void discard_replaced(void *ctx, struct segment *segment)
+{
+	if (segment->replaced && !segment->cleared)
+		discard(ctx, segment);
+}
+
+static void discard_all_replaced(void *ctx, struct segment *segment)
+{
+	if (segment->replaced)
+		discard(ctx, segment);
 }
 
 void store_discard_replaced(struct store *store)
@@ -226,7 +235,7 @@ void store_make_cleared(struct store *store, struct index *index)
 	index_close(store->index);
 	retire_index(&store->retire, store->index);
 	store->index = index;
-	store_discard_replaced(store);
+	segments_each(store->segments, discard_all_replaced, store);
 	store_compact_cancel(store);
 	store->live_bytes = 0;
 	store->dead_bytes = 0;

@@ -110,7 +110,10 @@ void store_make_cleared(struct store *store, struct index *index);
 /* What an entry that is no longer pointed to took is dead. */
 void store_note_dead(struct store *store, const struct index_place *place);
 
-/* Takes out of the table what upkeep has marked as replaced. */
+/*
+ * Takes out of the table what upkeep has marked as replaced; but not by a
+ * clear that is not visible yet, since the index still points there.
+ */
 void store_discard_replaced(struct store *store);
 
 /* Discards segments that no entry could be written to. */

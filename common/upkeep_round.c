@@ -166,15 +166,18 @@ static void replace_all(const struct upkeep *upkeep, struct manifest *manifest)
 	}
 }
 
-/* Marks what a durable manifest calls replaced. */
+/* Marks what a clear's manifest, which is durable, calls replaced. */
 static void mark_replaced(void *ctx, struct segment *segment)
 {
 	const struct manifest *manifest = ctx;
 	const struct manifest_segment *row =
 		manifest_find(manifest, segment->id);
 
-	if (row && row->state == MANIFEST_REPLACED)
-		segment->replaced = true;
+	if (!row || row->state != MANIFEST_REPLACED)
+		return;
+	/* First: who sees the other sees it too. */
+	segment->cleared = true;
+	segment->replaced = true;
 }
 
 static int write_clear(struct upkeep *upkeep, uint64_t floor)

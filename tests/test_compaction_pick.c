@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -454,6 +455,65 @@ static void test_28_of_equal_garbage_the_older_goes_first(void **state)
 	assert_true(is_input(old) && is_outside(young));
 }
 
+/* ---- sealing meanwhile ---- */
+
+enum {
+	N_WALKS = 300,
+	N_BETWEEN = 2000,
+};
+
+struct sealing {
+	pthread_barrier_t begin;
+	pthread_barrier_t end;
+	struct segment *older;
+	struct segment *newer;
+};
+
+/* As upkeep does it, a little later each time. */
+static void *seal_both(void *arg)
+{
+	struct sealing *sealing = arg;
+
+	for (unsigned i = 0; i < N_WALKS; i++) {
+		pthread_barrier_wait(&sealing->begin);
+		for (volatile unsigned n = 0; n < 100 * i; n++)
+			;
+		sealing->older->sealed = true;
+		sealing->newer->sealed = true;
+		pthread_barrier_wait(&sealing->end);
+	}
+	return NULL;
+}
+
+/* The walk meets the older one first, most likely before it is sealed. */
+static void test_no_tombstone_is_taken_without_what_is_older(void **state)
+{
+	struct sealing sealing;
+	pthread_t thread;
+
+	(void)state;
+	sealing.older = add(SIZE, SIZE, 0);
+	for (int i = 0; i < N_BETWEEN; i++)
+		add(SIZE, SIZE, 0);
+	sealing.newer = add(SIZE, 0, 0);
+	sealing.older->last_sequence = sealing.newer->last_sequence - 1;
+	pthread_barrier_init(&sealing.begin, NULL, 2);
+	pthread_barrier_init(&sealing.end, NULL, 2);
+	pthread_create(&thread, NULL, seal_both, &sealing);
+	for (unsigned i = 0; i < N_WALKS; i++) {
+		sealing.older->sealed = false;
+		sealing.newer->sealed = false;
+		pthread_barrier_wait(&sealing.begin);
+		while (choose() == COMPACTION_NO_REASON)
+			;
+		assert_true(is_outside(sealing.older));
+		pthread_barrier_wait(&sealing.end);
+	}
+	pthread_join(thread, NULL);
+	pthread_barrier_destroy(&sealing.begin);
+	pthread_barrier_destroy(&sealing.end);
+}
+
 int main(void)
 {
 #define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -482,6 +542,7 @@ int main(void)
 		test(test_28_a_blocker_that_gave_nothing_back_frees_nothing),
 		test(test_28_every_segment_with_garbage_has_its_turn),
 		test(test_28_of_equal_garbage_the_older_goes_first),
+		test(test_no_tombstone_is_taken_without_what_is_older),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,11 +10,13 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "common/engine_internal.h"
 #include "tests/support/engine_rig.h"
 
 enum {
@@ -83,6 +85,13 @@ static void put_all(struct engine_rig *rig, unsigned round)
 	for (unsigned i = 0; i < N_KEYS; i++)
 		assert_int_equal(rig_put(rig, key_of(i), value_of(i, round)),
 				 0);
+}
+
+/* Of every segment a part is dead, and a part has to be copied. */
+static void put_half(struct engine_rig *rig)
+{
+	for (unsigned i = 0; i < N_KEYS; i += 2)
+		assert_int_equal(rig_put(rig, key_of(i), "short"), 0);
 }
 
 static void expect(struct engine_rig *rig, unsigned key, unsigned round)
@@ -284,7 +293,7 @@ static void test_a_clear_ends_it(void **state)
 	struct rig_request clear = { .request.op = ENGINE_CLEAR };
 
 	put_all(rig, 0);
-	put_all(rig, 1);
+	put_half(rig);
 	begin_slow(rig, &compact);
 	rig_begin(rig, &clear);
 	assert_int_equal(rig_wait(rig, &clear), 0);
@@ -295,6 +304,50 @@ static void test_a_clear_ends_it(void **state)
 	rig_reopen(rig);
 	assert_int_equal(rig_count(rig), 1);
 	assert_int_equal(rig_stat(rig, "live_bytes"), 48);
+}
+
+/* At a byte a second nothing would end by itself. */
+static void test_a_clear_ends_it_at_any_rate(void **state)
+{
+	struct engine_rig *rig = *state;
+	const struct local *local;
+	struct rig_request compact = { .request.op = ENGINE_COMPACT };
+
+	rig->options.compaction.bytes_a_second = 1;
+	rig_reopen(rig);
+	local = (struct local *)(void *)rig->engine;
+	put_all(rig, 0);
+	put_half(rig);
+	rig_begin(rig, &compact);
+	while (local->compact.worker.next_ms == 0) {
+		sched_yield();
+		rig_turn(rig);
+	}
+	assert_int_equal(rig_simple(rig, ENGINE_CLEAR), 0);
+	assert_int_equal(rig_wait(rig, &compact), 0);
+	assert_int_equal(rig_count(rig), 0);
+}
+
+/* The log is done with the clear, a turn looks at other things first. */
+static void test_what_a_clear_takes_stays_until_it_is_seen(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct local *local = (struct local *)(void *)rig->engine;
+	struct rig_request clear = { .request.op = ENGINE_CLEAR };
+	struct store_value value;
+
+	put_all(rig, 0);
+	rig_begin(rig, &clear);
+	rig_turn(rig);
+	engine_log_wait(&local->log);
+	store_discard_replaced(local->store);
+	assert_int_equal(store_get(local->store, "key-1", 5, &value), 0);
+	free((void *)(uintptr_t)value.data);
+	assert_int_equal(rig_wait(rig, &clear), 0);
+	assert_int_equal(rig_count(rig), 0);
+	rig_settle(rig);
+	assert_int_equal(rig_stat(rig, "corrupt_reads"), 0);
+	assert_true(rig_stat(rig, "segments") <= 1);
 }
 
 static void test_closing_ends_it(void **state)
@@ -383,6 +436,32 @@ static void test_writes_wait_where_it_falls_behind(void **state)
 	expect_all(rig, 39);
 }
 
+/* A put that waits is before a clear that was sent after it. */
+static void test_a_clear_comes_behind_writes_that_wait(void **state)
+{
+	struct engine_rig *rig = *state;
+	const struct local *local;
+	struct rig_request put;
+	struct rig_request clear = { .request.op = ENGINE_CLEAR };
+
+	rig->options.compaction.bytes_a_second = 4 << 20;
+	rig_reopen(rig);
+	local = (struct local *)(void *)rig->engine;
+	for (unsigned i = 0; !local->held.first; i++) {
+		assert_true(i < 100 * N_KEYS);
+		rig_fill_put(&put, key_of(i % N_KEYS), value_of(i, 0),
+			     ENGINE_NONE);
+		rig_begin(rig, &put);
+		rig_turn(rig);
+		if (!local->held.first)
+			assert_int_equal(rig_wait(rig, &put), 0);
+	}
+	rig_begin(rig, &clear);
+	assert_int_equal(rig_wait(rig, &clear), 0);
+	assert_true(put.done && put.order < clear.order);
+	assert_int_equal(rig_count(rig), 0);
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define test_by_hand(name)                                                     \
 	cmocka_unit_test_setup_teardown(name, setup_by_hand, teardown)
@@ -399,11 +478,14 @@ int main(void)
 		test_by_hand(test_two_at_once_both_end),
 		test_by_hand(test_reads_and_writes_go_on_meanwhile),
 		test_by_hand(test_a_clear_ends_it),
+		test_by_hand(test_a_clear_ends_it_at_any_rate),
+		test_by_hand(test_what_a_clear_takes_stays_until_it_is_seen),
 		test_by_hand(test_closing_ends_it),
 		test_by_hand(test_a_sync_that_fails_makes_the_store_read_only),
 		test_by_hand(test_without_room_it_fails_and_nothing_is_lost),
 		test_by_hand(test_a_read_only_store_is_not_compacted),
 		test(test_writes_wait_where_it_falls_behind),
+		test(test_a_clear_comes_behind_writes_that_wait),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

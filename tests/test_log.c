@@ -19,6 +19,7 @@
 #include "common/record.h"
 #include "common/segment_reader.h"
 #include "common/tail.h"
+#include "common/upkeep_internal.h"
 #include "tests/crash/simfs.h"
 #include "tests/support/segment_maker.h"
 
@@ -847,6 +848,30 @@ static void test_a_cut_without_room_changes_nothing(void **state)
 	assert_int_equal(commit_one(new_delete("a")), 0);
 }
 
+/* The disk is full by then, and upkeep has not come to notice it. */
+static void test_a_roll_without_room_leaves_deletes_theirs(void **state)
+{
+	struct simfs_fault fault = { .calls = 1u << SIMFS_ALLOCATE,
+				     .nth = 1,
+				     .from_then = true,
+				     .error = ENOSPC };
+	struct segment *spare;
+	uint32_t id;
+
+	(void)state;
+	assert_int_equal(commit_one(new_put("a", 1)), 0);
+	id = store_log.active->id;
+	simfs_set_fault(fs, &fault);
+	assert_int_equal(upkeep_take(upkeep, 0, &spare), 0);
+	assert_false(upkeep_has_spare(upkeep));
+	upkeep->spare_error = 0;
+	assert_int_equal(commit_one(record_new_special(LOG_ROLL)), 0);
+	assert_non_null(store_log.active);
+	assert_int_equal(store_log.active->id, id);
+	assert_int_equal(commit_one(new_delete("a")), 0);
+	simfs_set_fault(fs, NULL);
+}
+
 #define log_test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -874,6 +899,7 @@ int main(void)
 		log_test(test_a_roll_ends_the_segment_and_an_empty_one_stays),
 		log_test(test_a_cut_leaves_the_next_segment_behind),
 		log_test(test_a_cut_without_room_changes_nothing),
+		log_test(test_a_roll_without_room_leaves_deletes_theirs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
