@@ -67,6 +67,22 @@ static void add_credit(struct local *local)
 		throttle->credit = rate * BURST_MS;
 }
 
+/* Who waits no longer is told so now, not when the others may go on. */
+static void refuse_late(struct local *local)
+{
+	struct request_list all = local->held;
+	struct engine_request *request;
+	uint64_t now = monotonic_ms();
+
+	request_list_init(&local->held);
+	while ((request = request_list_pop(&all)) != NULL) {
+		if (request->deadline_ms != 0 && now > request->deadline_ms)
+			local_finish(request, ENGINE_DEADLINE);
+		else
+			request_list_push(&local->held, request);
+	}
+}
+
 void local_throttle_turn(struct local *local)
 {
 	struct engine_throttle *throttle = &local->throttle;
@@ -84,9 +100,12 @@ void local_throttle_turn(struct local *local)
 	throttle->on = on;
 	if (on)
 		add_credit(local);
-	if (local->held.first && local->n_clears == 0 &&
-	    (!on || throttle->credit > 0))
+	if (!local->held.first)
+		return;
+	if (local->n_clears == 0 && (!on || throttle->credit > 0))
 		local_release_held(local);
+	else
+		refuse_late(local);
 }
 
 bool local_throttle_holds(const struct local *local)

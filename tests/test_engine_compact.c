@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "common/engine_internal.h"
+#include "common/monotonic.h"
 #include "tests/support/engine_rig.h"
 
 enum {
@@ -462,6 +463,38 @@ static void test_a_clear_comes_behind_writes_that_wait(void **state)
 	assert_int_equal(rig_count(rig), 0);
 }
 
+/* The run does not end, and writes are let through no more. */
+static void test_a_write_that_waits_has_its_deadline(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct local *local;
+	struct rig_request first;
+	struct rig_request late;
+
+	rig->options.compaction.bytes_a_second = 1;
+	rig_reopen(rig);
+	local = (struct local *)(void *)rig->engine;
+	put_all(rig, 0);
+	put_half(rig);
+	put_half(rig);
+	local->throttle.rate = 1;
+	while (!local->throttle.on) {
+		sched_yield();
+		rig_turn(rig);
+	}
+	local->throttle.credit = INT32_MIN;
+	rig_fill_put(&first, "first", "waits", ENGINE_NONE);
+	rig_begin(rig, &first);
+	rig_fill_put(&late, "late", "waits", ENGINE_NONE);
+	late.request.deadline_ms = monotonic_ms() + 1;
+	rig_begin(rig, &late);
+	assert_int_equal(rig_wait(rig, &late), ENGINE_DEADLINE);
+	assert_false(first.done);
+	rig_reopen(rig);
+	assert_int_equal(first.request.result, ENGINE_CLOSED);
+	assert_int_equal(rig_count(rig), N_KEYS);
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define test_by_hand(name)                                                     \
 	cmocka_unit_test_setup_teardown(name, setup_by_hand, teardown)
@@ -486,6 +519,7 @@ int main(void)
 		test_by_hand(test_a_read_only_store_is_not_compacted),
 		test(test_writes_wait_where_it_falls_behind),
 		test(test_a_clear_comes_behind_writes_that_wait),
+		test(test_a_write_that_waits_has_its_deadline),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
