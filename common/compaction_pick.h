@@ -33,7 +33,7 @@ struct compaction_policy {
 
 /* What a store has unless it is told otherwise. */
 enum {
-	COMPACTION_DEAD_PERCENT = 18,
+	COMPACTION_DEAD_PERCENT = 16,
 	COMPACTION_SMALL_SEGMENTS = 8,
 };
 

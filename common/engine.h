@@ -317,7 +317,7 @@ struct io;
 
 /* When dead bytes are given back by themselves; zeros are the defaults. */
 struct engine_compaction {
-	uint64_t dead_percent;	 /* of all bytes; 0: 18; 100: never */
+	uint64_t dead_percent;	 /* of all bytes; 0: 16; 100: never */
 	uint64_t dead_bytes;	 /* so many are enough too; 0: no such */
 	uint64_t small_segments; /* merged when there are so many; 0: 8 */
 	uint64_t disk_bytes;	 /* over it 1/64 dead will do; 0: no such */

@@ -101,8 +101,8 @@ struct engine_worker {
 	int result; /* of the step that has ended */
 	struct compaction *run;
 	const struct engine_host *host;
-	uint64_t bytes_a_second;  /* 0: no limit */
-	_Atomic uint64_t next_ms; /* when the rate allows more */
+	_Atomic uint64_t bytes_a_second; /* set by the loop; 0: no limit */
+	_Atomic uint64_t next_ms;	 /* when the rate allows more */
 };
 
 /* Where a run is; the loop's. */
@@ -121,10 +121,15 @@ enum compact_phase {
 struct engine_throttle {
 	bool on;
 	uint64_t run_begun_ms; /* of the run that is under way */
+	bool is_paced;	       /* runs take their time */
+	bool was_paced;	       /* the one under way did: it tells no rate */
 	uint64_t rate;	       /* bytes a ms that runs give back; 0: unknown */
 	uint64_t credit_ms;    /* when credit was added last */
 	int64_t credit;	       /* bytes that may be written now */
 	uint64_t n_held;       /* writes that had to wait */
+	uint64_t seen_ms;      /* when the log's bytes were looked at last */
+	uint64_t seen_bytes;   /* and how many there were */
+	uint64_t log_rate;     /* bytes a second of the log, the mean */
 };
 
 struct engine_compact {
@@ -292,7 +297,10 @@ void local_compact_synced(struct local *local, int result);
 void local_throttle_begin(struct local *local);
 void local_throttle_end(struct local *local, uint64_t bytes);
 
-/* A turn: looks whether writes have to wait, and lets some go on. */
+/*
+ * A turn: looks whether writes have to wait, and lets some go on; and how fast
+ * a run has to be.
+ */
 void local_throttle_turn(struct local *local);
 
 /* Whether a write has to wait; those behind it wait as well. */

@@ -19,6 +19,15 @@ enum {
 	BURST_MS = 20,
 	/* the share of the last run in the mean: 1/4 */
 	MEAN_OF = 4,
+	/* how often the log's rate is looked at */
+	PACE_MS = 250,
+	/*
+	 * A run that nobody waits for reads and writes so many bytes for each
+	 * of the log's, which is more than it takes to keep up, and so many a
+	 * second at least: spread over time it is in nobody's way.
+	 */
+	PACE_FACTOR = 8,
+	PACE_MIN = 32 << 20,
 };
 
 static bool is_over(const struct local *local, uint64_t percent)
@@ -35,6 +44,7 @@ static bool is_over(const struct local *local, uint64_t percent)
 void local_throttle_begin(struct local *local)
 {
 	local->throttle.run_begun_ms = monotonic_ms();
+	local->throttle.was_paced = local->throttle.is_paced;
 }
 
 void local_throttle_end(struct local *local, uint64_t bytes)
@@ -43,7 +53,8 @@ void local_throttle_end(struct local *local, uint64_t bytes)
 	uint64_t ms = monotonic_ms() - throttle->run_begun_ms + 1;
 	uint64_t rate = bytes / ms;
 
-	if (bytes == 0)
+	/* What a run could do is not told by one that took its time. */
+	if (bytes == 0 || throttle->was_paced)
 		return;
 	if (throttle->rate > 0)
 		rate = (throttle->rate * (MEAN_OF - 1) + rate) / MEAN_OF;
@@ -83,6 +94,40 @@ static void refuse_late(struct local *local)
 	}
 }
 
+static void look_at_log(struct local *local)
+{
+	struct engine_throttle *throttle = &local->throttle;
+	uint64_t bytes = local->store->log.n_bytes;
+	uint64_t now = monotonic_ms();
+	uint64_t ms = now - throttle->seen_ms;
+	uint64_t rate;
+
+	if (ms < PACE_MS)
+		return;
+	rate = (bytes - throttle->seen_bytes) * 1000 / ms;
+	throttle->log_rate =
+		(throttle->log_rate * (MEAN_OF - 1) + rate) / MEAN_OF;
+	throttle->seen_bytes = bytes;
+	throttle->seen_ms = now;
+}
+
+/* As fast as it can where it is behind, or someone waits for it. */
+static void set_pace(struct local *local)
+{
+	uint64_t limit = local->compact.options.bytes_a_second;
+	uint64_t pace = local->throttle.log_rate * PACE_FACTOR;
+
+	if (pace < PACE_MIN)
+		pace = PACE_MIN;
+	if (local->compact.waiting.first || store_is_full(local->store) ||
+	    is_over(local, SOFT_PERCENT))
+		pace = 0;
+	if (pace == 0 || (limit > 0 && limit < pace))
+		pace = limit;
+	local->throttle.is_paced = pace != limit;
+	local->compact.worker.bytes_a_second = pace;
+}
+
 void local_throttle_turn(struct local *local)
 {
 	struct engine_throttle *throttle = &local->throttle;
@@ -90,6 +135,8 @@ void local_throttle_turn(struct local *local)
 		  local->compact.phase <= COMPACT_INSTALLING &&
 		  throttle->rate > 0 && is_over(local, SOFT_PERCENT);
 
+	look_at_log(local);
+	set_pace(local);
 	/* Between two runs it stays as it is. */
 	if (local->compact.phase == COMPACT_IDLE && local->compact.look_again)
 		on = throttle->on;

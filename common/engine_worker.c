@@ -24,13 +24,14 @@ static void wait_until(struct engine_worker *worker, uint64_t due_ms)
 static void pace(void *ctx, uint64_t bytes)
 {
 	struct engine_worker *worker = ctx;
+	uint64_t rate = worker->bytes_a_second;
 	uint64_t now = monotonic_ms();
 
-	if (worker->bytes_a_second == 0)
+	if (rate == 0)
 		return;
 	if (worker->next_ms < now)
 		worker->next_ms = now;
-	worker->next_ms += bytes * MS_A_SECOND / worker->bytes_a_second;
+	worker->next_ms += bytes * MS_A_SECOND / rate;
 	if (worker->next_ms > now)
 		wait_until(worker, worker->next_ms);
 }

@@ -68,7 +68,7 @@ static const struct option_row rows[] = {
 	  4096, LIMITS_VALUE_MAX_MAX, NULL },
 	{ "compact-dead-share", "PERCENT", KIND_COUNT,
 	  MEMBER(compaction.dead_percent), 1, 100,
-	  "of dead bytes that starts compaction (18)" },
+	  "of dead bytes that starts compaction (16)" },
 	{ "compact-hours", "H-H", KIND_HOURS, MEMBER(compaction.hours), 0, 0,
 	  "of the day when it may start, as 22-6 (any)" },
 	{ "compact-rate", "SIZE", KIND_SIZE, MEMBER(compaction.bytes_a_second),
