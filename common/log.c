@@ -219,6 +219,7 @@ static void write_gathered(struct log *log, struct log_record *first,
 
 	if (log->n_iov == 0)
 		return;
+	assert(active); /* it is what they were gathered for */
 	result = io_pwritev_full(log->io, active->fd, log->iov, log->n_iov,
 				 active->len);
 	log->n_iov = 0;
