@@ -414,6 +414,8 @@ static void test_a_read_only_store_is_not_compacted(void **state)
 	struct rig_request put;
 
 	put_all(rig, 0);
+	/* Or it is the next segment's sync that fails. */
+	rig_settle(rig);
 	rig->hook.sync_error = -EIO;
 	rig_fill_put(&put, "a", "b", ENGINE_ALWAYS);
 	rig_begin(rig, &put);
@@ -442,7 +444,7 @@ static void test_a_clear_comes_behind_writes_that_wait(void **state)
 {
 	struct engine_rig *rig = *state;
 	const struct local *local;
-	struct rig_request put;
+	struct rig_request put = { .done = false };
 	struct rig_request clear = { .request.op = ENGINE_CLEAR };
 
 	rig->options.compaction.bytes_a_second = 4 << 20;
