@@ -13,6 +13,9 @@ enum {
 	SLICE_STEP = 64,
 	/* how soon writes that wait are looked after */
 	HELD_MS = 1,
+	/* how often is looked whether the log has synced, and for how long */
+	AWAIT_MS = 20,
+	AWAIT_MAX_MS = 2000,
 	/* between two looks for a reason, which walk over all segments */
 	LOOK_MS = 100,
 	/* after a run that failed, and between attempts to write a manifest */
@@ -156,6 +159,36 @@ static bool move_some(struct local *local)
 	return false;
 }
 
+static void install(struct local *local)
+{
+	local->compact.phase = COMPACT_INSTALLING;
+	engine_worker_ask(&local->compact.worker, WORKER_INSTALL);
+}
+
+/*
+ * What made the rest of the inputs dead has to be durable.  A run that nobody
+ * waits for takes the next sync that comes anyway: one more would hold up the
+ * writes behind it.
+ */
+static void await_sync(struct local *local)
+{
+	struct engine_compact *compact = &local->compact;
+	const struct log *log = &local->store->log;
+
+	if (local->store->run.work.cancelled)
+		end_run(local, COMPACTION_CANCELLED);
+	else if (log->synced_sequence >= compact->due_sequence)
+		install(local);
+	else if (local->throttle.is_paced && !log->read_only &&
+		 monotonic_ms() < compact->retry_ms &&
+		 engine_log_will_sync(&local->log))
+		return;
+	/* A record that finds no memory is made in a later turn. */
+	else if (local_sync_run(local) == 0)
+		compact->phase = COMPACT_SYNCING;
+	local->host.wake(local->host.ctx);
+}
+
 static void move_slice(struct local *local)
 {
 	struct engine_compact *compact = &local->compact;
@@ -164,9 +197,13 @@ static void move_slice(struct local *local)
 		end_run(local, COMPACTION_CANCELLED);
 		return;
 	}
-	/* A record that finds no memory is made in a later turn. */
-	if (move_some(local) && local_sync_run(local) == 0)
-		compact->phase = COMPACT_SYNCING;
+	if (move_some(local)) {
+		compact->phase = COMPACT_AWAIT_SYNC;
+		compact->due_sequence = local->store->visible_sequence;
+		compact->retry_ms = monotonic_ms() + AWAIT_MAX_MS;
+		await_sync(local);
+		return;
+	}
 	local->host.wake(local->host.ctx);
 }
 
@@ -198,8 +235,7 @@ void local_compact_synced(struct local *local, int result)
 	if (local->store->run.work.cancelled) {
 		end_run(local, COMPACTION_CANCELLED);
 	} else if (result == 0) {
-		compact->phase = COMPACT_INSTALLING;
-		engine_worker_ask(&compact->worker, WORKER_INSTALL);
+		install(local);
 	} else {
 		/* Inputs and output stay, as long as the store is open. */
 		compact->phase = COMPACT_STUCK;
@@ -233,8 +269,7 @@ static void retry(struct local *local)
 	if (local->store->run.work.cancelled) {
 		end_run(local, COMPACTION_CANCELLED);
 	} else if (monotonic_ms() >= compact->retry_ms) {
-		compact->phase = COMPACT_INSTALLING;
-		engine_worker_ask(&compact->worker, WORKER_INSTALL);
+		install(local);
 	}
 }
 
@@ -249,6 +284,9 @@ void local_compact_turn(struct local *local)
 		break;
 	case COMPACT_MOVING:
 		move_slice(local);
+		break;
+	case COMPACT_AWAIT_SYNC:
+		await_sync(local);
 		break;
 	case COMPACT_INSTALLING:
 		after_install(local);
@@ -285,6 +323,8 @@ int local_compact_timeout_ms(const struct local *local)
 		return HELD_MS;
 	if (compact->phase == COMPACT_RETRYING)
 		return ms_until(compact->retry_ms);
+	if (compact->phase == COMPACT_AWAIT_SYNC)
+		return AWAIT_MS;
 	if (compact->phase != COMPACT_IDLE)
 		return -1;
 	if (local->n_clears == 0 &&

@@ -110,7 +110,8 @@ enum compact_phase {
 	COMPACT_IDLE,
 	COMPACT_COPYING,     /* the worker */
 	COMPACT_MOVING,	     /* the loop, a slice a turn */
-	COMPACT_SYNCING,     /* the log */
+	COMPACT_AWAIT_SYNC,  /* one of the log's own, which is coming */
+	COMPACT_SYNCING,     /* the log, for its sake */
 	COMPACT_INSTALLING,  /* the worker */
 	COMPACT_RETRYING,    /* the manifest failed: again, at retry_ms */
 	COMPACT_AWAIT_CLEAR, /* its manifest is written, its end not told */
@@ -138,8 +139,9 @@ struct engine_compact {
 	enum compact_phase phase;
 	struct request_list waiting; /* full compactions */
 	uint64_t look_ms;	     /* not before is looked for a reason */
-	uint64_t retry_ms;	     /* COMPACT_RETRYING */
-	bool look_again;	     /* a turn came too early for that */
+	uint64_t retry_ms; /* COMPACT_RETRYING, _AWAIT_SYNC: at the latest */
+	uint64_t due_sequence; /* COMPACT_AWAIT_SYNC: to be durable */
+	bool look_again;       /* a turn came too early for that */
 };
 
 /*
@@ -262,6 +264,8 @@ void engine_log_stop(struct engine_log *elog);
  */
 void engine_log_submit(struct engine_log *elog, struct log_queue *group,
 		       struct log_queue *done);
+/* Whether a sync that somebody's interval asked for is to come. */
+bool engine_log_will_sync(struct engine_log *elog);
 /* Whether all that was written is surely durable. */
 bool engine_log_is_clean(struct engine_log *elog);
 /* What has ended since the last call. */

@@ -194,6 +194,16 @@ void engine_log_submit(struct engine_log *elog, struct log_queue *group,
 	log_queue_append(done, group);
 }
 
+bool engine_log_will_sync(struct engine_log *elog)
+{
+	bool due;
+
+	pthread_mutex_lock(&elog->lock);
+	due = elog->sync_due_ms != 0;
+	pthread_mutex_unlock(&elog->lock);
+	return due;
+}
+
 bool engine_log_is_clean(struct engine_log *elog)
 {
 	bool clean;

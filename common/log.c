@@ -26,6 +26,7 @@ void log_init(struct log *log, struct io *io, struct upkeep *upkeep,
 	log->upkeep = upkeep;
 	log->next_sequence = next_sequence;
 	log->last_sequence = next_sequence - 1;
+	log->synced_sequence = next_sequence - 1;
 	log->lock_fd = lock_fd;
 }
 
@@ -65,6 +66,7 @@ int log_sync(struct log *log)
 	if (result < 0)
 		return sync_failed(log);
 	log->active->synced_len = log->active->len;
+	log->synced_sequence = log->last_sequence;
 	log->dirty = false;
 	return 0;
 }
@@ -321,6 +323,7 @@ static int do_clear(struct log *log, struct log_record *record)
 	record->first_sequence = log->next_sequence;
 	log->next_sequence = floor;
 	log->last_sequence = floor - 1;
+	log->synced_sequence = floor - 1;
 	return 0;
 }
 

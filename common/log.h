@@ -95,6 +95,7 @@ struct log {
 	_Atomic uint64_t n_rolls;
 	_Atomic uint64_t n_write_errors;
 	_Atomic uint64_t last_sequence;
+	_Atomic uint64_t synced_sequence; /* all up to it is durable */
 };
 
 /* NEXT_SEQUENCE is that of the first record. */

@@ -18,6 +18,7 @@
 
 #include "common/engine_internal.h"
 #include "common/monotonic.h"
+#include "common/engine_internal.h"
 #include "tests/support/engine_rig.h"
 
 enum {
@@ -287,6 +288,34 @@ static void test_reads_and_writes_go_on_meanwhile(void **state)
 	assert_int_equal(rig_count(rig), N_KEYS - 1);
 }
 
+/*
+ * Or a power cut would find neither the old value nor the new one.  The run
+ * is so slow that the put is visible long before it has copied all.
+ */
+static void test_what_superseded_is_durable_when_it_ends(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct rig_request put;
+	const struct local *local;
+
+	put_all(rig, 0);
+	for (unsigned i = 0; i < N_KEYS; i += 2)
+		assert_int_equal(rig_put(rig, key_of(i), value_of(i, 1)), 0);
+	rig->options.compaction.dead_bytes = 1;
+	rig->options.compaction.bytes_a_second = 1 << 20;
+	rig_reopen(rig);
+	local = (const struct local *)(const void *)rig->engine;
+	rig_fill_put(&put, key_of(3), value_of(3, 2), ENGINE_NONE);
+	rig_begin(rig, &put);
+	assert_int_equal(rig_wait(rig, &put), 0);
+	assert_true(local->store->log.synced_sequence <
+		    put.mutations[0].version);
+	await_runs(rig, 1);
+	assert_true(local->store->log.synced_sequence >=
+		    put.mutations[0].version);
+	expect(rig, 3, 2);
+}
+
 static void test_a_clear_ends_it(void **state)
 {
 	struct engine_rig *rig = *state;
@@ -512,6 +541,7 @@ int main(void)
 		test_by_hand(test_an_empty_store_is_compacted_at_once),
 		test_by_hand(test_two_at_once_both_end),
 		test_by_hand(test_reads_and_writes_go_on_meanwhile),
+		test_by_hand(test_what_superseded_is_durable_when_it_ends),
 		test_by_hand(test_a_clear_ends_it),
 		test_by_hand(test_a_clear_ends_it_at_any_rate),
 		test_by_hand(test_what_a_clear_takes_stays_until_it_is_seen),
