@@ -189,9 +189,11 @@ static void test_23_pieces_that_meet_the_end_of_the_buffer(void **state)
 	(void)state;
 	for (int delta = -16; delta <= 16; delta += 8) {
 		char key[8];
+		int len;
 
 		snprintf(key, sizeof(key), "%03d", delta);
-		put(key, (size_t)(BUFFER - 43 + delta), sequence++);
+		len = BUFFER - 43 + delta;
+		put(key, (size_t)len, sequence++);
 		snprintf(key, sizeof(key), "s%03d", delta);
 		put(key, 3, sequence++);
 	}
