@@ -11,7 +11,7 @@ enum {
 	/* gathered before it is written; several of the largest pieces */
 	BUFFER_LEN = 1 << 20,
 	/* dirty bytes are pushed out in such steps */
-	WRITEBACK_STEP = 4 << 20,
+	WRITEBACK_STEP = 1 << 20,
 };
 
 void compaction_output_init(struct compaction_output *out,
