@@ -18,7 +18,6 @@
 
 #include "common/engine_internal.h"
 #include "common/monotonic.h"
-#include "common/engine_internal.h"
 #include "tests/support/engine_rig.h"
 
 enum {
