@@ -12,9 +12,9 @@ COMMON = backup backup_folder check check_segment checksum compaction \
 	compaction_graves compaction_output compaction_pick digest \
 	engine_arena engine_backup engine_cold engine_compact engine_decide \
 	engine_local engine_log engine_many engine_read engine_scan \
-	engine_settle engine_stats engine_throttle engine_worker engine_write \
+	engine_settle engine_share engine_stats engine_throttle engine_worker engine_write \
 	entry events finding folder hint hint_builder hint_filter index \
-	index_load index_memory index_scan inventory inventory_folder \
+	index_load index_memory index_owner index_scan inventory inventory_folder \
 	inventory_rebuild inventory_tails io lock log lookup manifest path \
 	pending read_pool record recovery recovery_load recovery_tail repair \
 	repair_copy repair_load repair_quarantine retire salvage scrub \
@@ -28,8 +28,8 @@ PROTO = buffer frame message message_check message_decode message_encode \
 	message_reply message_request message_writer method
 
 # daemon/, getmed; main.c is added to the program alone.
-DAEMON = config connection daemon discard dispatch dispatch_info \
-	dispatch_read dispatch_write failure intake lane latency listener \
+DAEMON = config connection daemon discard dispatch dispatch_attach \
+	dispatch_info dispatch_read dispatch_write failure intake lane latency listener \
 	logging loop metrics monitor options output paths peers rate request \
 	results server service systemd
 

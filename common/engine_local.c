@@ -114,6 +114,7 @@ void local_begin(struct local *local, struct engine_request *request)
 		[ENGINE_STATS] = local_stats,
 		[ENGINE_COMPACT] = local_compact,
 		[ENGINE_BACKUP] = local_backup,
+		[ENGINE_SHARE] = local_share,
 	};
 	int result = check_request(local, request);
 

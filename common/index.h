@@ -223,6 +223,16 @@ const struct lookup_map *index_map(const struct index *index);
 struct index_header *index_header(struct index *index);
 
 /*
+ * Marks the index as the calling thread's, until index_close or the thread's
+ * end, whatever ends it: from then on lookup_is_current tells readers in
+ * other processes that what they read is not history.  To be called before
+ * the first of them gets a descriptor; index_close and index_free must then
+ * come from the same thread.  0, also when it is marked already; -ENOTSUP: the
+ * index is private, or cannot be shared safely here.
+ */
+int index_own(struct index *index);
+
+/*
  * Descriptors for readers, owned by the index: open a description of its
  * own for each process.  -ENOENT: there is no such chunk (yet); -ENOTSUP:
  * the index is private.

@@ -50,6 +50,8 @@ static int map_memfd(struct index *index, uint64_t len, int *fd_out, void **out)
 	base = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (base == MAP_FAILED)
 		goto fail;
+	/* Nobody else's to open again through /proc, not even to read. */
+	(void)fchmod(fd, 0400);
 	if (!seal(fd))
 		index->sealed = false;
 	*fd_out = fd;
