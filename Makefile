@@ -63,7 +63,8 @@ TESTS = test_backup test_bitrot test_buffer test_bytes test_check \
 	test_ctl_json test_ctl_lines test_ctl_options test_ctl_progress \
 	test_ctl_record test_ctl_repair test_ctl_stats test_ctl_store \
 	test_daemon test_digest test_discard test_dispatch test_engine \
-	test_engine_backup test_engine_cold test_engine_compact test_entry \
+	test_engine_backup test_engine_cold test_engine_compact \
+	test_engine_share test_entry \
 	test_events test_failure test_finding test_folder test_folder_output \
 	test_frame test_golden test_hint test_hint_filter test_index \
 	test_intake test_inventory test_io test_lane test_latency \
