@@ -103,8 +103,8 @@ BENCH = bench_cold bench_index bench_large bench_message bench_restart load \
 # tests/e2e/: the real programs.  What is named test_ is run (of these,
 # E2E_ALONE with nothing beside it, since it measures time), the rest helps;
 # a word without .sh is built from C.
-E2E = hostile manifest_version notify put_rate records test_activation.sh \
-	test_backup.sh test_bad_input.sh test_check_repair.sh \
+E2E = attack hostile manifest_version notify put_rate records test_activation.sh \
+	test_attack.sh test_backup.sh test_bad_input.sh test_check_repair.sh \
 	test_delete_most.sh test_full_disk.sh test_getmectl.sh \
 	test_hostile.sh test_real_data.sh test_soak.sh test_start.sh \
 	test_sync_order.sh test_systemd_units.sh wire
