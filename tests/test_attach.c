@@ -265,6 +265,23 @@ static void test_none_is_left_of_a_client_that_goes(void **state)
 	assert_false(is_copy_left());
 }
 
+/* Nobody is left to whom the engine's answer could go. */
+static void test_none_is_left_of_a_connection_that_was_closed(void **state)
+{
+	(void)state;
+	fake_engine_behaviour(rig.engine)->hold = true;
+	ask(1);
+	daemon_rig_spin(&rig);
+	connection_close(client.connection);
+	daemon_rig_spin(&rig);
+	assert_int_equal(fake_engine_n_in_flight(rig.engine), 1);
+	fake_engine_behaviour(rig.engine)->hold = false;
+	loop_wake(rig.loop);
+	daemon_rig_spin(&rig);
+	assert_int_equal(fake_engine_n_in_flight(rig.engine), 0);
+	assert_false(is_copy_left());
+}
+
 static void test_none_is_left_of_what_was_not_sent(void **state)
 {
 	struct output output = { .len = 0 };
@@ -291,6 +308,7 @@ int main(void)
 		TEST(test_who_takes_none_gets_no_more),
 		TEST(test_who_takes_them_gets_any_number),
 		TEST(test_none_is_left_of_a_client_that_goes),
+		TEST(test_none_is_left_of_a_connection_that_was_closed),
 		TEST(test_none_is_left_of_what_was_not_sent),
 	};
 

@@ -352,6 +352,28 @@ static void test_a_clear_ends_the_index_and_numbers_the_next(void **state)
 	assert_string_equal(mark, "two");
 }
 
+/* A thread of the daemon may still read in it: it stays, but is history. */
+static void test_a_clear_ends_an_index_that_is_held(void **state)
+{
+	struct rig_request get;
+	struct reader reader;
+
+	(void)state;
+	put_keys("one");
+	attach(&reader);
+	rig.hook.nowait_error = -EAGAIN;
+	hook_hold_reads(&rig.hook);
+	rig_fill_get(&get, "key 1");
+	rig_begin(&rig, &get);
+	rig_turn(&rig);
+	hook_await_held(&rig.hook, 1);
+	assert_int_equal(rig_simple(&rig, ENGINE_CLEAR), 0);
+	assert_false(lookup_is_current(&reader.map));
+	hook_let_reads_go(&rig.hook);
+	rig_wait(&rig, &get);
+	rig.hook.nowait_error = 0;
+}
+
 static void test_a_stop_ends_the_index(void **state)
 {
 	struct reader reader;
@@ -587,6 +609,7 @@ int main(void)
 		TEST(test_each_gets_a_description_of_its_own),
 		TEST(test_what_is_not_there_is_not_found),
 		TEST(test_a_clear_ends_the_index_and_numbers_the_next),
+		TEST(test_a_clear_ends_an_index_that_is_held),
 		TEST(test_a_stop_ends_the_index),
 		cmocka_unit_test(test_an_index_without_an_owner_is_not_current),
 		cmocka_unit_test(
