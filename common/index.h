@@ -148,6 +148,21 @@ int index_presize(struct index *index, uint64_t n_keys);
 int index_load_begin(struct index *index);
 
 /*
+ * Starts to fetch what index_load_put of these N digests will touch: keys come
+ * in any order, so each is a few misses of the processor's caches, which cost
+ * little when they overlap.
+ */
+void index_load_ahead(const struct index *index, const struct digest *digests,
+		      size_t n);
+
+/*
+ * N entries of mostly different keys are about to be put: makes memory for a
+ * table that they will spread over, at once instead of page by page.  Never
+ * fails; what it did not do is done as the keys come.
+ */
+void index_load_expect(struct index *index, uint64_t n);
+
+/*
  * An entry was read: PLACE, with INDEX_TOMBSTONE in its flags for a
  * tombstone, and its sequence number.  The highest sequence of a key wins;
  * of two equal ones (copies of one entry) the first.

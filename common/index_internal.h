@@ -63,6 +63,7 @@ struct index {
 	bool sealed;
 	bool owned; /* the header's mutex is locked (index_own) */
 	bool loading;
+	bool first_populated; /* all of the first pages, at once */
 	bool in_batch;
 	struct index_array families[INDEX_N_FAMILIES];
 	uint64_t first_pages[INDEX_N_FIRST_PAGES / 64];
