@@ -34,9 +34,9 @@ DAEMON = config connection daemon discard dispatch dispatch_attach \
 	results server service systemd
 
 # client/, the library, and getmectl; getmectl.c is added to the program alone.
-LIBRARY = answer ask batch call connect deadline handle many ops \
-	option_struct pipeline result scan session socket_path stats task \
-	tickets transport
+LIBRARY = answer ask batch call connect deadline direct direct_attach \
+	direct_many direct_map fork_mark handle many ops option_struct \
+	pipeline result scan session socket_path stats task tickets transport
 GETMECTL = ctl_base64 ctl_batch ctl_check ctl_command ctl_exit ctl_export \
 	ctl_files ctl_finding ctl_import ctl_json ctl_keys ctl_lines \
 	ctl_options ctl_progress ctl_record ctl_repair ctl_stats ctl_store \

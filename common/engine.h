@@ -190,6 +190,7 @@ struct engine_share {
 	uint64_t index;		     /* in, out: the number of the index */
 	int fd;			     /* out: owned by the caller; result 0 */
 	uint64_t len;		     /* out: bytes that may be mapped */
+	uint32_t segment;	     /* out: its whole id */
 };
 
 struct engine_request {

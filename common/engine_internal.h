@@ -166,7 +166,7 @@ struct local {
 	struct store *store;
 	enum engine_durability durability;
 	uint64_t value_max;
-	uint64_t instance; /* random: whose cursors are good */
+	uint64_t instance; /* random: whose cursors and indexes are good */
 	struct engine_log log;
 	struct engine_compact compact;
 	struct engine_throttle throttle;

@@ -341,6 +341,8 @@ static int open_store(struct local *local,
 
 	if (result < 0)
 		snprintf(error->text, sizeof(error->text), "%s", why.text);
+	else
+		local->store->index_number = local->instance;
 	return result;
 }
 

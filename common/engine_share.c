@@ -85,6 +85,7 @@ static int share_segment(struct local *local, struct engine_request *request)
 	segment->shared = true;
 	request->share.fd = fd;
 	request->share.len = stat.size;
+	request->share.segment = segment->id;
 	return 0;
 }
 

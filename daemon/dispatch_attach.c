@@ -52,5 +52,6 @@ int dispatch_reply_attach(struct request *request, struct message_reply *reply)
 	}
 	reply->index = request->engine.share.index;
 	reply->count = request->engine.share.len;
+	reply->segment = request->engine.share.segment;
 	return 0;
 }

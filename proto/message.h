@@ -31,8 +31,8 @@
  *             where they are not known)
  *   stats     [[name, kind, value, help]...], kind "counter", "gauge" (the
  *             value a number) or "text" (the value a str)
- *   attach    nil when that is not there (any more), else [index, len] and,
- *             with the frame's first byte, one descriptor (SCM_RIGHTS): of
+ *   attach    nil when that is not there (any more), else [index, len, id]
+ *             and, with the frame's first byte, one descriptor (SCM_RIGHTS): of
  *             the index' header, or of the chunk or segment that an option
  *             names, of which LEN bytes may be mapped; index is the number
  *             of the index that is current
@@ -213,9 +213,10 @@ struct message_reply {
 	bool condition_failed; /* batch */
 	uint64_t failed_index; /* batch */
 	enum message_durability durability;
-	int64_t number; /* incr */
-	uint64_t count; /* count; delete: deleted; attach: len */
-	uint64_t index; /* attach */
+	int64_t number;	  /* incr */
+	uint64_t count;	  /* count; delete: deleted; attach: len */
+	uint64_t index;	  /* attach */
+	uint64_t segment; /* attach: its whole id; of what is none, 0 */
 	struct message_stat *stats;
 	size_t n_stats;
 	uint64_t protocol; /* hello */

@@ -185,9 +185,10 @@ static void encode_attach(struct message_writer *writer, enum method_id method,
 		message_writer_nil(writer);
 		return;
 	}
-	message_writer_array(writer, 2);
+	message_writer_array(writer, 3);
 	message_writer_uint(writer, reply->index);
 	message_writer_uint(writer, reply->count);
+	message_writer_uint(writer, reply->segment);
 }
 
 static void encode_scan_item(struct message_writer *writer, bool with_values,

@@ -118,7 +118,7 @@ static int decode_attach(struct message_scope *scope, enum method_id method,
 		reply->missing = true;
 		return 0;
 	}
-	e = message_get_tuple(scope, object, 2);
+	e = message_get_tuple(scope, object, 3);
 	if (!e)
 		return -EPROTO;
 	r = message_get_uint(scope, "index", &e[0], 0, UINT64_MAX,
@@ -126,6 +126,9 @@ static int decode_attach(struct message_scope *scope, enum method_id method,
 	if (r == 0)
 		r = message_get_uint(scope, "len", &e[1], 0, UINT64_MAX,
 				     &reply->count);
+	if (r == 0)
+		r = message_get_uint(scope, "id", &e[2], 0, UINT32_MAX,
+				     &reply->segment);
 	return r;
 }
 

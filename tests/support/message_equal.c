@@ -118,7 +118,7 @@ static bool same_scalars(const struct message_reply *a,
 	       a->failed_index == b->failed_index &&
 	       a->durability == b->durability && a->number == b->number &&
 	       a->count == b->count && a->index == b->index &&
-	       a->protocol == b->protocol &&
+	       a->segment == b->segment && a->protocol == b->protocol &&
 	       same_bytes(&a->cursor, &b->cursor) &&
 	       same_bytes(&a->server, &b->server);
 }
