@@ -13,6 +13,8 @@ enum {
 	PASSES = 1024,
 	/* Chunks that one lookup may lack: its bucket's, then its chain's. */
 	CHUNKS_A_KEY = 64,
+	CACHE_LINE = 64,
+	PREFETCH_MAX = 512, /* bytes: the processor goes on by itself */
 };
 
 /* ---- the source of the view ---- */
@@ -32,6 +34,27 @@ static int read_segment(void *ctx, uint32_t segment, uint64_t off, void *data,
 					 segment_id, rest);
 	/* Gone, or the place is nonsense: looked up again, it may be right. */
 	return result == -EAGAIN ? -ENODATA : result;
+}
+
+static void prefetch_segment(void *ctx, uint32_t segment, uint64_t off,
+			     size_t len)
+{
+	const struct direct *direct = ctx;
+	const struct direct_segment *found =
+		direct_map_find(&direct->map, segment);
+	const uint8_t *at;
+	const uint8_t *end;
+
+	if (!found || !found->base || off >= found->len)
+		return;
+	if (len > found->len - off)
+		len = (size_t)(found->len - off);
+	if (len > PREFETCH_MAX)
+		len = PREFETCH_MAX;
+	at = found->base + off / CACHE_LINE * CACHE_LINE;
+	end = found->base + off + len;
+	for (; at < end; at += CACHE_LINE)
+		__builtin_prefetch(at);
 }
 
 /* Never a cached time: what has expired is gone. */
@@ -54,6 +77,7 @@ struct direct *direct_new(enum getme_direct mode)
 		return NULL;
 	direct->map.preads = mode == GETME_DIRECT_PREAD;
 	direct->view.source.read = read_segment;
+	direct->view.source.prefetch = prefetch_segment;
 	direct->view.source.clock_ms = clock_ms;
 	direct->view.source.ctx = direct;
 	buffer_init(&direct->values);
