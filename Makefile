@@ -25,7 +25,7 @@ COMMON = backup backup_folder check check_segment checksum compaction \
 # proto/, the wire.
 PROTO = buffer frame message message_check message_decode message_encode \
 	message_encode_reply message_info message_item message_option \
-	message_reply message_request message_writer method
+	message_quick message_reply message_request message_writer method
 
 # daemon/, getmed; main.c is added to the program alone.
 DAEMON = config connection daemon discard dispatch dispatch_attach \
@@ -69,8 +69,8 @@ TESTS = test_attach test_backup test_bitrot test_buffer test_bytes test_check \
 	test_frame test_golden test_hint test_hint_filter test_index \
 	test_intake test_inventory test_io test_lane test_latency \
 	test_listener test_lock test_log test_logging test_lookup test_loop \
-	test_manifest test_message test_message_check test_message_reply \
-	test_message_request test_method test_metrics test_monitor \
+	test_manifest test_message test_message_check test_message_quick \
+	test_message_reply test_message_request test_method test_metrics test_monitor \
 	test_monotonic test_options test_output test_path test_paths \
 	test_peers test_pending test_rate test_read_pool test_record \
 	test_recovery test_recovery_load test_recovery_tail test_repair \

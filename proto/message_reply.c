@@ -6,6 +6,7 @@
 #include "proto/message_decode.h"
 #include "proto/message_info.h"
 #include "proto/message_item.h"
+#include "proto/message_quick.h"
 
 static int decode_written(struct message_scope *scope, enum method_id method,
 			  const msgpack_object *object,
@@ -215,10 +216,10 @@ static int decode_reply(struct message_scope *scope, enum method_id method,
 	return r;
 }
 
-int message_decode_reply(struct message_decoder *decoder, enum method_id method,
-			 const void *body, size_t body_len,
-			 struct message_reply *reply,
-			 struct message_error *error)
+int message_general_reply(struct message_decoder *decoder,
+			  enum method_id method, const void *body,
+			  size_t body_len, struct message_reply *reply,
+			  struct message_error *error)
 {
 	struct message_scope scope = { .where = method_get(method)->name,
 				       .is_reply = true,
@@ -239,4 +240,16 @@ int message_decode_reply(struct message_decoder *decoder, enum method_id method,
 	if (r == -EPROTO)
 		error->code = MESSAGE_ERROR_BAD_MESSAGE;
 	return r;
+}
+
+int message_decode_reply(struct message_decoder *decoder, enum method_id method,
+			 const void *body, size_t body_len,
+			 struct message_reply *reply,
+			 struct message_error *error)
+{
+	memset(reply, 0, sizeof(*reply));
+	if (message_quick_reply(method, body, body_len, reply))
+		return 0;
+	return message_general_reply(decoder, method, body, body_len, reply,
+				     error);
 }

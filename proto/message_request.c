@@ -6,6 +6,7 @@
 #include "proto/message_check.h"
 #include "proto/message_decode.h"
 #include "proto/message_option.h"
+#include "proto/message_quick.h"
 
 /* An operation of a batch: [name, param..., {option: value}]. */
 struct op_shape {
@@ -322,9 +323,9 @@ static int decode_request(struct message_scope *scope,
 	return check_request(scope, request);
 }
 
-int message_decode_request(struct message_decoder *decoder, const void *body,
-			   size_t body_len, struct message_request *request,
-			   struct message_error *error)
+int message_general_request(struct message_decoder *decoder, const void *body,
+			    size_t body_len, struct message_request *request,
+			    struct message_error *error)
 {
 	struct message_scope scope = { .error = error };
 	msgpack_object object;
@@ -345,4 +346,14 @@ int message_decode_request(struct message_decoder *decoder, const void *body,
 	if (message_check_peek(body, body_len, &type, &id) == 0 && type == 0)
 		request->id = id;
 	return r;
+}
+
+int message_decode_request(struct message_decoder *decoder, const void *body,
+			   size_t body_len, struct message_request *request,
+			   struct message_error *error)
+{
+	memset(request, 0, sizeof(*request));
+	if (message_quick_request(body, body_len, request))
+		return 0;
+	return message_general_request(decoder, body, body_len, request, error);
 }
