@@ -25,7 +25,8 @@ COMMON = backup backup_folder check check_segment checksum compaction \
 # proto/, the wire.
 PROTO = buffer frame message message_check message_decode message_encode \
 	message_encode_reply message_info message_item message_option \
-	message_quick message_reply message_request message_writer method
+	message_quick message_quick_encode message_reply message_request \
+	message_writer method
 
 # daemon/, getmed; main.c is added to the program alone.
 DAEMON = config connection daemon discard dispatch dispatch_attach \

@@ -201,6 +201,27 @@ static void learn(struct connection *connection, size_t len)
 		connection->read_window *= 2;
 }
 
+/* A small reply whose turn it is: false: nothing was done. */
+static bool send_at_once(struct connection *connection, struct request *request)
+{
+	struct output *output = &connection->output;
+	struct buffer *out;
+	bool done;
+
+	if (request != connection->lane.head)
+		return false;
+	out = output_open(output);
+	if (!out)
+		return false;
+	done = dispatch_finish_into(request, out);
+	output_close(output);
+	if (!done)
+		return false;
+	lane_done(&connection->lane, request);
+	request_free(lane_take(&connection->lane));
+	return true;
+}
+
 /*
  * The engine has answered.  What a read brought is borrowed: where it finds
  * no room it is dropped, and read again when there is some.
@@ -225,9 +246,11 @@ static void take_answer(struct engine_request *engine)
 			return;
 		}
 	}
+	connection_touch(connection);
+	if (send_at_once(connection, request))
+		return;
 	dispatch_finish(request);
 	lane_done(&connection->lane, request);
-	connection_touch(connection);
 }
 
 void connection_add(struct connection *connection, struct request *request)

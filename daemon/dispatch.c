@@ -24,13 +24,13 @@ static const struct dispatch_method methods[METHOD_COUNT_OF] = {
 			   REQUEST_LOCAL, 0 },
 	[METHOD_PING] = { NULL, dispatch_reply_nothing, REQUEST_LOCAL, 0 },
 	[METHOD_GET] = { dispatch_prepare_get, dispatch_reply_get, REQUEST_READ,
-			 ENGINE_NOT_FOUND },
+			 ENGINE_NOT_FOUND, dispatch_encode_get },
 	[METHOD_STAT] = { dispatch_prepare_stat, dispatch_reply_get,
 			  REQUEST_READ, ENGINE_NOT_FOUND },
 	[METHOD_GET_MANY] = { dispatch_prepare_get_many,
 			      dispatch_reply_get_many, REQUEST_READ, 0 },
 	[METHOD_PUT] = { dispatch_prepare_put, dispatch_reply_version,
-			 REQUEST_WRITE, ENGINE_CONDITION },
+			 REQUEST_WRITE, ENGINE_CONDITION, dispatch_encode_put },
 	[METHOD_DELETE] = { dispatch_prepare_delete, dispatch_reply_delete,
 			    REQUEST_WRITE, ENGINE_CONDITION },
 	[METHOD_BATCH] = { dispatch_prepare_batch, dispatch_reply_batch,
@@ -139,10 +139,36 @@ static int encode_reply(struct request *request,
 	return result;
 }
 
-static void encode(struct request *request, const struct message_reply *reply)
+static int answer_generally(struct request *request,
+			    const struct dispatch_method *method)
 {
-	int result = encode_reply(request, reply);
+	struct message_reply reply;
+	int result;
 
+	memset(&reply, 0, sizeof(reply));
+	reply.id = request->id;
+	reply.missing = request->engine.result != 0;
+	result = method->reply(request, &reply);
+	if (result == 0)
+		result = encode_reply(request, &reply);
+	free(reply.items);
+	free(reply.versions);
+	free(reply.stats);
+	free(reply.limits);
+	free(reply.capabilities);
+	return result;
+}
+
+static void answer(struct request *request,
+		   const struct dispatch_method *method)
+{
+	int result = DISPATCH_OTHERWISE;
+
+	request->state = REQUEST_DONE;
+	if (method->encode)
+		result = method->encode(request, &request->reply);
+	if (result == DISPATCH_OTHERWISE)
+		result = answer_generally(request, method);
 	if (result == -EMSGSIZE)
 		dispatch_fail(request, MESSAGE_ERROR_TOO_LARGE,
 			      "the reply is over the limit of %zu bytes: ask "
@@ -150,26 +176,6 @@ static void encode(struct request *request, const struct message_reply *reply)
 			      request->service->frame_max);
 	else if (result < 0)
 		fail_no_memory(request);
-}
-
-static void answer(struct request *request,
-		   const struct dispatch_method *method)
-{
-	struct message_reply reply;
-
-	memset(&reply, 0, sizeof(reply));
-	reply.id = request->id;
-	reply.missing = request->engine.result != 0;
-	request->state = REQUEST_DONE;
-	if (method->reply(request, &reply) < 0)
-		fail_no_memory(request);
-	else
-		encode(request, &reply);
-	free(reply.items);
-	free(reply.versions);
-	free(reply.stats);
-	free(reply.limits);
-	free(reply.capabilities);
 }
 
 static void begin_method(struct request *request)
@@ -236,6 +242,20 @@ void dispatch_finish(struct request *request)
 		dispatch_fail(request, results_code(result), "%s",
 			      text ? text : results_text(result));
 	count_latency(request);
+}
+
+bool dispatch_finish_into(struct request *request, struct buffer *out)
+{
+	const struct dispatch_method *method =
+		&methods[request->message.method];
+	int result = request->engine.result;
+
+	if (!method->encode || (result != 0 && result != method->nil_result) ||
+	    method->encode(request, out) != 0)
+		return false;
+	request->state = REQUEST_DONE;
+	count_latency(request);
+	return true;
 }
 
 size_t dispatch_reply_len(const struct request *request)

@@ -5,6 +5,7 @@
 #ifndef GETME_DAEMON_DISPATCH_H
 #define GETME_DAEMON_DISPATCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "daemon/request.h"
@@ -19,6 +20,12 @@ void dispatch_begin(struct request *request, size_t len);
 
 /* Writes the reply for what the engine answered. */
 void dispatch_finish(struct request *request);
+
+/*
+ * The same, but appends the reply to OUT: what is frequent and small.  false:
+ * nothing was done.
+ */
+bool dispatch_finish_into(struct request *request, struct buffer *out);
 
 /* About how many bytes that reply will have. */
 size_t dispatch_reply_len(const struct request *request);

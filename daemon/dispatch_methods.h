@@ -8,6 +8,9 @@
  * reply fills in a reply from request->engine, whose result is 0 or
  * nil_result; arrays that it allocates are freed by dispatch_finish.  It
  * returns 0 or -ENOMEM.
+ * encode, of the most frequent methods, appends a small reply to OUT without
+ * any of that.  It returns 0, -ENOMEM, -EMSGSIZE, or DISPATCH_OTHERWISE: this
+ * answer takes the general way.
  */
 #ifndef GETME_DAEMON_DISPATCH_METHODS_H
 #define GETME_DAEMON_DISPATCH_METHODS_H
@@ -15,11 +18,16 @@
 #include "daemon/request.h"
 #include "proto/message.h"
 
+enum {
+	DISPATCH_OTHERWISE = 1,
+};
+
 struct dispatch_method {
 	int (*prepare)(struct request *request);
 	int (*reply)(struct request *request, struct message_reply *reply);
 	enum request_kind kind;
 	int nil_result; /* of the engine: an answer, no error; 0: none */
+	int (*encode)(const struct request *request, struct buffer *out);
 };
 
 int dispatch_prepare_get(struct request *request);
@@ -29,6 +37,7 @@ int dispatch_prepare_scan(struct request *request);
 int dispatch_prepare_count(struct request *request);
 int dispatch_prepare_sync(struct request *request);
 int dispatch_reply_get(struct request *request, struct message_reply *reply);
+int dispatch_encode_get(const struct request *request, struct buffer *out);
 int dispatch_reply_get_many(struct request *request,
 			    struct message_reply *reply);
 int dispatch_reply_scan(struct request *request, struct message_reply *reply);
@@ -42,6 +51,7 @@ int dispatch_prepare_touch(struct request *request);
 int dispatch_prepare_clear(struct request *request);
 int dispatch_reply_version(struct request *request,
 			   struct message_reply *reply);
+int dispatch_encode_put(const struct request *request, struct buffer *out);
 int dispatch_reply_delete(struct request *request, struct message_reply *reply);
 int dispatch_reply_batch(struct request *request, struct message_reply *reply);
 

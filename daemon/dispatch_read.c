@@ -155,6 +155,23 @@ int dispatch_reply_get(struct request *request, struct message_reply *reply)
 	return reply->missing ? 0 : fill_items(request, reply);
 }
 
+int dispatch_encode_get(const struct request *request, struct buffer *out)
+{
+	const struct engine_request *engine = &request->engine;
+	size_t max = request->service->frame_max;
+	struct message_item item;
+
+	if (engine->result == ENGINE_NOT_FOUND)
+		return message_encode_value(out, max, request->id, NULL);
+	if (engine->n_items != 1 || engine->items[0].result != 0 ||
+	    engine->items[0].value.len >= LIMITS_REPLY_MOVE)
+		return DISPATCH_OTHERWISE;
+	item.value = to_message(engine->items[0].value);
+	item.version = engine->items[0].version;
+	item.expires_at_ms = engine->items[0].expires_at_ms;
+	return message_encode_value(out, max, request->id, &item);
+}
+
 int dispatch_reply_get_many(struct request *request,
 			    struct message_reply *reply)
 {

@@ -265,6 +265,17 @@ int dispatch_reply_version(struct request *request, struct message_reply *reply)
 	return 0;
 }
 
+int dispatch_encode_put(const struct request *request, struct buffer *out)
+{
+	const struct engine_request *engine = &request->engine;
+
+	if (engine->result != 0)
+		return DISPATCH_OTHERWISE;
+	return message_encode_written(out, request->service->frame_max,
+				      request->id, request->mutation.version,
+				      to_message(engine->reached));
+}
+
 int dispatch_reply_delete(struct request *request, struct message_reply *reply)
 {
 	const struct engine_request *engine = &request->engine;

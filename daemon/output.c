@@ -70,12 +70,19 @@ static struct output_chunk *add_chunk(struct output *output)
 }
 
 /* Small chunks grow up to twice what is moved instead of copied. */
-static int add_copy(struct output *output, const uint8_t *data, size_t len)
+static struct output_chunk *small_chunk(struct output *output)
 {
 	struct output_chunk *chunk = output->tail;
 
 	if (!chunk || chunk->bytes.len >= LIMITS_REPLY_MOVE)
 		chunk = add_chunk(output);
+	return chunk;
+}
+
+static int add_copy(struct output *output, const uint8_t *data, size_t len)
+{
+	struct output_chunk *chunk = small_chunk(output);
+
 	if (!chunk)
 		return -ENOMEM;
 	return buffer_append(&chunk->bytes, data, len);
@@ -109,6 +116,21 @@ int output_add(struct output *output, struct buffer *buffer)
 	buffer_consume(buffer, buffer->len);
 	output->len += len;
 	return 0;
+}
+
+struct buffer *output_open(struct output *output)
+{
+	struct output_chunk *chunk = small_chunk(output);
+
+	if (!chunk)
+		return NULL;
+	output->open_len = chunk->bytes.len;
+	return &chunk->bytes;
+}
+
+void output_close(struct output *output)
+{
+	output->len += output->tail->bytes.len - output->open_len;
 }
 
 int output_add_descriptor(struct output *output, struct buffer *buffer, int fd)

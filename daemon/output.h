@@ -20,7 +20,8 @@ struct output {
 		*discard; /* where large blocks go; NULL: they are freed */
 	struct output_chunk *head;
 	struct output_chunk *tail;
-	size_t len; /* bytes in all chunks */
+	size_t len;	 /* bytes in all chunks */
+	size_t open_len; /* of the last one when it was opened */
 };
 
 void output_deinit(struct output *output);
@@ -30,6 +31,13 @@ void output_deinit(struct output *output);
  * stays with the caller.  0, or -ENOMEM (nothing was added).
  */
 int output_add(struct output *output, struct buffer *buffer);
+
+/*
+ * A buffer to append one small reply to, and the end of that, whether
+ * anything was appended or not.  NULL: no memory.
+ */
+struct buffer *output_open(struct output *output);
+void output_close(struct output *output);
 
 /*
  * The same for a reply that FD goes along with, taken over: it arrives with

@@ -271,6 +271,16 @@ int message_encode_reply(struct buffer *out, size_t body_max,
 			 enum method_id method,
 			 const struct message_reply *reply);
 
+/*
+ * The most frequent replies by themselves: message_encode_reply of a get that
+ * found ITEM (NULL: missing), and of a put that was done.
+ */
+int message_encode_value(struct buffer *out, size_t body_max, uint32_t id,
+			 const struct message_item *item);
+int message_encode_written(struct buffer *out, size_t body_max, uint32_t id,
+			   uint64_t version,
+			   enum message_durability durability);
+
 /* Bytes that a frame has and its buffer has not: a value that is not copied. */
 struct message_part {
 	size_t off; /* they belong before the buffer's byte there */

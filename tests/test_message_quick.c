@@ -11,6 +11,7 @@
 /* cmocka wants the four above */
 #include <cmocka.h>
 
+#include "proto/frame.h"
 #include "tests/support/message_equal.h"
 #include "tests/support/msgpack_text.h"
 
@@ -317,6 +318,109 @@ static void test_a_key_has_its_limits(void **state)
 	buffer_deinit(&body);
 }
 
+/* Numbers on both sides of each change of their form. */
+static const uint64_t numbers[] = {
+	1,	 0x7f,	     0x80,	  0xff,	      0x100,	    0xffff,
+	0x10000, 0xffffffff, 0x100000000, UINT64_MAX, 0x1234567890, 300,
+};
+
+static void check_value(uint32_t id, const struct message_item *item)
+{
+	struct message_item copy = item ? *item : (struct message_item){ 0 };
+	struct message_reply reply = {
+		.id = id, .missing = !item, .items = &copy, .n_items = 1
+	};
+	struct buffer quick = { 0 };
+	struct buffer general = { 0 };
+	size_t max;
+
+	assert_int_equal(
+		message_encode_reply(&general, SIZE_MAX, METHOD_GET, &reply),
+		0);
+	max = general.len - FRAME_HEAD_LEN;
+	assert_int_equal(message_encode_value(&quick, max - 1, id, item),
+			 -EMSGSIZE);
+	assert_int_equal(quick.len, 0);
+	assert_int_equal(message_encode_value(&quick, max, id, item), 0);
+	assert_int_equal(quick.len, general.len);
+	assert_memory_equal(quick.data, general.data, general.len);
+	/* It is appended. */
+	assert_int_equal(message_encode_value(&quick, max, id, item), 0);
+	assert_int_equal(quick.len, 2 * general.len);
+	assert_memory_equal(quick.data + general.len, general.data,
+			    general.len);
+	buffer_deinit(&quick);
+	buffer_deinit(&general);
+}
+
+static void test_values_are_encoded_the_same(void **state)
+{
+	static const size_t lens[] = { 0, 1, 255, 256, 65535, 65536, 70000 };
+	char *value = calloc(1, 70000);
+
+	(void)state;
+	assert_non_null(value);
+	check_value(7, NULL);
+	for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+		struct message_item item = {
+			.version = numbers[i],
+			.expires_at_ms = i % 2 ? numbers[i] : 0,
+		};
+
+		check_value((uint32_t)numbers[i], NULL);
+		for (size_t j = 0; j < COUNT_OF(lens); j++) {
+			item.value.data = lens[j] ? value : NULL;
+			item.value.len = lens[j];
+			check_value((uint32_t)numbers[i], &item);
+		}
+	}
+	free(value);
+}
+
+static void check_written(uint32_t id, uint64_t version,
+			  enum message_durability durability)
+{
+	struct message_reply reply = { .id = id,
+				       .version = version,
+				       .durability = durability };
+	struct buffer quick = { 0 };
+	struct buffer general = { 0 };
+	size_t max;
+
+	assert_int_equal(
+		message_encode_reply(&general, SIZE_MAX, METHOD_PUT, &reply),
+		0);
+	max = general.len - FRAME_HEAD_LEN;
+	assert_int_equal(message_encode_written(&quick, max - 1, id, version,
+						durability),
+			 -EMSGSIZE);
+	assert_int_equal(quick.len, 0);
+	assert_int_equal(
+		message_encode_written(&quick, max, id, version, durability),
+		0);
+	assert_int_equal(quick.len, general.len);
+	assert_memory_equal(quick.data, general.data, general.len);
+	buffer_deinit(&quick);
+	buffer_deinit(&general);
+}
+
+static void test_written_is_encoded_the_same(void **state)
+{
+	struct buffer out = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+		check_written((uint32_t)numbers[i], numbers[i],
+			      MESSAGE_DURABILITY_NONE);
+		check_written(7, numbers[i], MESSAGE_DURABILITY_INTERVAL);
+		check_written(7, numbers[i], MESSAGE_DURABILITY_ALWAYS);
+	}
+	assert_int_equal(message_encode_written(&out, SIZE_MAX, 1, 1,
+						MESSAGE_DURABILITY_DEFAULT),
+			 -EINVAL);
+	buffer_deinit(&out);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -328,6 +432,8 @@ int main(void)
 			test_damaged_replies_are_never_taken_otherwise),
 		cmocka_unit_test(test_long_heads_are_taken),
 		cmocka_unit_test(test_a_key_has_its_limits),
+		cmocka_unit_test(test_values_are_encoded_the_same),
+		cmocka_unit_test(test_written_is_encoded_the_same),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
