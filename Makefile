@@ -43,14 +43,14 @@ GETMECTL = ctl_base64 ctl_batch ctl_check ctl_command ctl_exit ctl_export \
 	ctl_write
 
 # tests/: what several tests share; then programs, one a word.
-SUPPORT = bench_rig client_fixture compaction_lab ctl_run daemon_rig \
+SUPPORT = bench_rig child_daemon client_fixture compaction_lab ctl_run daemon_rig \
 	engine_rig fake_engine fake_server fake_store golden hook_io \
 	message_equal msgpack_text pair_handle quota_io rest_kit \
 	segment_maker store_kit store_runs tempdir writer_model
 TESTS = test_attach test_backup test_bitrot test_buffer test_bytes test_check \
 	test_check_rules test_checksum test_client_answer test_client_ask \
 	test_client_batch test_client_call test_client_connect \
-	test_client_deadline test_client_fork test_client_handle \
+	test_client_deadline test_client_direct test_client_fork test_client_handle \
 	test_client_loss test_client_many test_client_memory test_client_ops \
 	test_client_option_struct test_client_pipeline test_client_result \
 	test_client_scan test_client_session test_client_socket_path \
