@@ -105,6 +105,7 @@ static void *thread_main(void *arg)
 {
 	struct engine_log *elog = arg;
 
+	pthread_setname_np(pthread_self(), "getme-log");
 	pthread_mutex_lock(&elog->lock);
 	for (;;) {
 		if (elog->busy)
