@@ -9,8 +9,8 @@ SONAME = libgetme-client.so.0
 
 # common/, the storage engine.
 COMMON = backup backup_folder check check_segment checksum compaction \
-	compaction_graves compaction_output compaction_pick digest \
-	engine_arena engine_backup engine_cold engine_compact engine_decide \
+	compaction_graves compaction_lines compaction_output compaction_pick \
+	digest engine_arena engine_backup engine_cold engine_compact engine_decide \
 	engine_local engine_log engine_many engine_read engine_scan \
 	engine_settle engine_stats engine_throttle engine_worker engine_write \
 	entry events finding folder hint hint_builder hint_filter index \

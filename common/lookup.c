@@ -167,20 +167,40 @@ int lookup_find(const struct lookup_map *map, const struct digest *digest,
 	return LOOKUP_BUSY;
 }
 
-void lookup_prefetch(const struct lookup_map *map, const struct digest *digest)
+/* The bucket of a digest; NULL: there is none to be told of. */
+static const struct index_primary *bucket_at(const struct lookup_map *map,
+					     const struct digest *digest)
 {
 	uint64_t n_buckets = load64(&map->header->n_buckets);
-	const struct index_primary *primary;
 	unsigned chunk;
 
 	if (n_buckets < INDEX_BUCKETS_MIN || n_buckets > INDEX_BUCKETS_MAX)
-		return;
-	primary = bytes_at(map, INDEX_PRIMARY,
-			   index_bucket_of(digest->lo, n_buckets) *
-				   sizeof(*primary),
-			   &chunk);
+		return NULL;
+	return bytes_at(map, INDEX_PRIMARY,
+			index_bucket_of(digest->lo, n_buckets) *
+				sizeof(struct index_primary),
+			&chunk);
+}
+
+void lookup_prefetch(const struct lookup_map *map, const struct digest *digest)
+{
+	const struct index_primary *primary = bucket_at(map, digest);
+
 	if (primary)
 		__builtin_prefetch(primary);
+}
+
+void lookup_prefetch_slot(const struct lookup_map *map,
+			  const struct digest *digest)
+{
+	const struct index_primary *primary = bucket_at(map, digest);
+
+	for (unsigned i = 0; primary && i < INDEX_PRIMARY_SLOTS; i++) {
+		if (load32(&primary->tags[i]) != digest->hi)
+			continue;
+		__builtin_prefetch(&primary->slots[i]);
+		return;
+	}
 }
 
 bool lookup_still(const struct lookup_stamp *stamp)
