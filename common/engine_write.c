@@ -4,6 +4,10 @@
 
 #include "common/engine_decide.h"
 
+enum {
+	PREFETCH_AHEAD = 8, /* records */
+};
+
 /* ---- into the group ---- */
 
 static void write_free(struct write *write)
@@ -394,13 +398,31 @@ static void end_record(struct local *local, struct log_record *log_record)
 	write_free(write);
 }
 
+/* The first key's bucket, before the record's turn comes. */
+static void prefetch(const struct local *local, const struct log_record *record)
+{
+	const struct record *whole =
+		(const struct record *)(const void *)record;
+
+	if (whole->n_ops > 0)
+		lookup_prefetch(index_map(local->store->index),
+				&whole->digests[0]);
+}
+
 void local_complete(struct local *local, struct log_queue *done)
 {
 	struct log_record *record = done->first;
+	struct log_record *ahead = record;
+	int n_ahead = 0;
 
 	while (record) {
 		struct log_record *next = record->next;
 
+		for (; ahead && n_ahead < PREFETCH_AHEAD; n_ahead++) {
+			prefetch(local, ahead);
+			ahead = ahead->next;
+		}
+		n_ahead--;
 		end_record(local, record);
 		record = next;
 	}

@@ -492,6 +492,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		hint_test(test_read_back_what_was_written),
+		hint_test(test_a_hint_is_read_again_from_its_first_entry),
 		hint_test(test_a_hint_without_entries),
 		hint_test(test_tombstones_alone_have_no_filter),
 		hint_test(test_keys_at_their_longest),
