@@ -16,8 +16,8 @@ COMMON = backup backup_folder check check_segment checksum compaction \
 	entry events finding folder hint hint_builder hint_filter index \
 	index_load index_memory index_scan inventory inventory_folder \
 	inventory_rebuild inventory_tails io lock log lookup manifest path \
-	pending read_pool record recovery recovery_load recovery_tail repair \
-	repair_copy repair_load repair_quarantine retire salvage scrub \
+	pending pool read_pool record recovery recovery_load recovery_tail \
+	repair repair_copy repair_load repair_quarantine retire salvage scrub \
 	segment segment_header segment_reader segments store store_backup \
 	store_compact store_open store_view tail tails units upkeep \
 	upkeep_output upkeep_round view whole_file
@@ -71,7 +71,7 @@ TESTS = test_backup test_bitrot test_buffer test_bytes test_check \
 	test_manifest test_message test_message_check test_message_reply \
 	test_message_request test_method test_metrics test_monitor \
 	test_monotonic test_options test_output test_path test_paths \
-	test_peers test_pending test_rate test_read_pool test_record \
+	test_peers test_pending test_pool test_rate test_read_pool test_record \
 	test_recovery test_recovery_load test_recovery_tail test_repair \
 	test_repair_damage test_repair_rebuild test_request test_results \
 	test_retire test_salvage test_scrub test_segment test_segment_output \

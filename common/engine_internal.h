@@ -27,6 +27,7 @@
 
 #include "common/engine.h"
 #include "common/pending.h"
+#include "common/pool.h"
 #include "common/store_internal.h"
 
 enum {
@@ -47,9 +48,10 @@ struct write {
 	struct record *record;		/* owned; its user member points back */
 	struct engine_request *request; /* NULL: the engine's own */
 	enum engine_durability durability;
-	uint64_t ticket;     /* order of submission to the log */
-	struct index *index; /* of a clear: the empty one */
-	struct pending_node *nodes;
+	uint64_t ticket;	    /* order of submission to the log */
+	struct index *index;	    /* of a clear: the empty one */
+	struct pending_node *nodes; /* owned, or only_node */
+	struct pending_node only_node;
 	uint8_t *value;	  /* made by incr and touch; owned */
 	bool guessed;	  /* existed was told from writes that were pending */
 	bool unsure;	  /* existed was not told: it is on the disk */
@@ -174,6 +176,8 @@ struct local {
 	struct request_list held;   /* writes behind a clear */
 	struct log_queue group;	    /* of this turn */
 	struct pending pending;
+	struct pool writes;  /* struct write */
+	struct pool records; /* RECORD_PIECE */
 	uint64_t next_ticket;
 	uint64_t done_ticket;
 	uint64_t seen_refusals;

@@ -10,15 +10,25 @@ enum {
 
 /* ---- into the group ---- */
 
-static void write_free(struct write *write)
+static struct write *write_take(struct local *local)
+{
+	struct write *write = pool_take(&local->writes);
+
+	if (write)
+		memset(write, 0, sizeof(*write));
+	return write;
+}
+
+static void write_free(struct local *local, struct write *write)
 {
 	if (!write)
 		return;
 	index_free(write->index);
-	free(write->nodes);
+	if (write->nodes != &write->only_node)
+		free(write->nodes);
 	free(write->value);
 	record_free(write->record);
-	free(write);
+	pool_give(&local->writes, write);
 }
 
 static void enqueue(struct local *local, struct write *write)
@@ -46,19 +56,20 @@ static void enqueue(struct local *local, struct write *write)
 }
 
 static struct write *write_new(struct local *local, const struct record_op *ops,
-			       size_t n)
+			       size_t n, uint64_t now_ms)
 {
 	struct store *store = local->store;
-	struct write *write = calloc(1, sizeof(*write));
+	struct write *write = write_take(local);
 
 	if (!write)
 		return NULL;
-	write->record = record_new(ops, n, store->secret,
-				   store->io->clock_ms(store->io));
-	write->nodes = calloc(n, sizeof(*write->nodes));
+	write->record =
+		record_new_in(&local->records, ops, n, store->secret, now_ms);
+	write->nodes =
+		n == 1 ? &write->only_node : calloc(n, sizeof(*write->nodes));
 	if (!write->record || !write->nodes ||
 	    store_reserve(store, write->record, local->pending.n_nodes) < 0) {
-		write_free(write);
+		write_free(local, write);
 		return NULL;
 	}
 	return write;
@@ -68,7 +79,8 @@ static int submit_draft(struct draft *draft)
 {
 	struct local *local = draft->local;
 	struct engine_request *request = draft->request;
-	struct write *write = write_new(local, draft->ops, draft->n_ops);
+	struct write *write =
+		write_new(local, draft->ops, draft->n_ops, draft->now_ms);
 
 	if (!write)
 		return -ENOMEM;
@@ -96,13 +108,13 @@ static void answer_write(struct local *local, struct engine_request *request,
 int local_submit_special(struct local *local, struct engine_request *request,
 			 enum log_record_kind kind, struct index *index)
 {
-	struct write *write = calloc(1, sizeof(*write));
+	struct write *write = write_take(local);
 
 	if (write)
 		write->record = record_new_special(kind);
 	if (!write || !write->record) {
 		index_free(index);
-		write_free(write);
+		write_free(local, write);
 		return -ENOMEM;
 	}
 	write->request = request;
@@ -220,12 +232,12 @@ void local_clear(struct local *local, struct engine_request *request)
 
 int local_sync_run(struct local *local)
 {
-	struct write *write = calloc(1, sizeof(*write));
+	struct write *write = write_take(local);
 
 	if (write)
 		write->record = record_new_special(LOG_SYNC);
 	if (!write || !write->record) {
-		write_free(write);
+		write_free(local, write);
 		return -ENOMEM;
 	}
 	write->is_run_sync = true;
@@ -262,6 +274,7 @@ void local_expire(struct local *local, const struct digest *digest,
 		.key = key,
 		.key_len = (uint16_t)key_len,
 	};
+	struct io *io = local->store->io;
 	struct index_place now;
 	struct write *write;
 
@@ -271,7 +284,7 @@ void local_expire(struct local *local, const struct digest *digest,
 	    index_get(local->store->index, digest, &now) != 0 ||
 	    now.segment != place->segment || now.off8 != place->off8)
 		return;
-	write = write_new(local, &op, 1);
+	write = write_new(local, &op, 1, io->clock_ms(io));
 	if (!write)
 		return;
 	write->durability = ENGINE_NONE;
@@ -395,7 +408,7 @@ static void end_record(struct local *local, struct log_record *log_record)
 			  log_record->result == LOG_STALE ? LOG_STALE : result);
 	else
 		end_special(local, write, result);
-	write_free(write);
+	write_free(local, write);
 }
 
 /* The first key's bucket, before the record's turn comes. */
