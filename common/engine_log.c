@@ -67,8 +67,11 @@ static void run_queue(struct engine_log *elog)
 	elog->busy = false;
 	note_due(elog, group.interval);
 	log_queue_append(&elog->done, &group);
-	elog->host->wake(elog->host->ctx);
 	pthread_cond_broadcast(&elog->idle);
+	/* Not under the lock, which is the first that the loop asks for. */
+	pthread_mutex_unlock(&elog->lock);
+	elog->host->wake(elog->host->ctx);
+	pthread_mutex_lock(&elog->lock);
 }
 
 static bool sync_is_due(const struct engine_log *elog)
@@ -177,8 +180,9 @@ void engine_log_submit(struct engine_log *elog, struct log_queue *group,
 	pthread_mutex_lock(&elog->lock);
 	if (!may_inline(elog, group)) {
 		log_queue_append(&elog->queue, group);
-		pthread_cond_signal(&elog->work);
 		pthread_mutex_unlock(&elog->lock);
+		/* Who wakes up finds the lock free. */
+		pthread_cond_signal(&elog->work);
 		return;
 	}
 	elog->busy = true;
