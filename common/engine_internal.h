@@ -68,6 +68,18 @@ struct log_queue {
 	bool interval; /* one of them wants one within the interval */
 };
 
+/*
+ * Before a sync the log thread waits a little for the writes of those whom
+ * the last one has answered: one sync for all of them instead of two in turn.
+ */
+struct engine_gather {
+	size_t n_wanted;     /* records; what was under way at the last end */
+	uint64_t sync_ns;    /* how long a group with a sync takes, the mean */
+	uint64_t until_ns;   /* CLOCK_MONOTONIC; 0: it does not wait */
+	unsigned int n_skip; /* groups that do not wait, since it was in vain */
+	unsigned int skip;   /* how many the next time */
+};
+
 /* The log thread: everything here under the lock. */
 struct engine_log {
 	pthread_mutex_t lock;
@@ -77,6 +89,7 @@ struct engine_log {
 	bool started;
 	bool stop;
 	bool busy; /* someone runs the log: the thread, or the loop */
+	struct engine_gather gather;
 	struct log_queue queue;
 	struct log_queue done;
 	uint64_t sync_due_ms; /* CLOCK_MONOTONIC; 0: none */
