@@ -58,7 +58,8 @@ TESTS = test_backup test_bitrot test_buffer test_bytes test_check \
 	test_client_transport test_cold_history test_compaction \
 	test_compaction_damage test_compaction_graves test_compaction_lines \
 	test_compaction_output test_compaction_pick test_config \
-	test_connection test_ctl_base64 test_ctl_batch test_ctl_check test_ctl_command test_ctl_exit \
+	test_connection test_ctl_base64 test_ctl_batch test_ctl_check \
+	test_ctl_command test_ctl_exit \
 	test_ctl_export test_ctl_files test_ctl_finding test_ctl_import \
 	test_ctl_json test_ctl_lines test_ctl_options test_ctl_progress \
 	test_ctl_record test_ctl_repair test_ctl_stats test_ctl_store \
