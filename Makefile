@@ -12,9 +12,9 @@ COMMON = backup backup_folder check check_segment checksum compaction \
 	compaction_graves compaction_lines compaction_output compaction_pick \
 	digest engine_arena engine_backup engine_cold engine_compact engine_decide \
 	engine_local engine_log engine_many engine_read engine_scan \
-	engine_settle engine_stats engine_throttle engine_worker engine_write \
+	engine_settle engine_share engine_stats engine_throttle engine_worker engine_write \
 	entry events finding folder hint hint_builder hint_filter index \
-	index_load index_memory index_scan inventory inventory_folder \
+	index_load index_memory index_owner index_scan inventory inventory_folder \
 	inventory_rebuild inventory_tails io lock log lookup manifest path \
 	pending pool read_pool record recovery recovery_load recovery_tail \
 	repair repair_copy repair_load repair_quarantine retire salvage scrub \
@@ -28,15 +28,15 @@ PROTO = buffer frame message message_check message_decode message_encode \
 	message_reply message_request message_writer method
 
 # daemon/, getmed; main.c is added to the program alone.
-DAEMON = config connection daemon discard dispatch dispatch_info \
-	dispatch_read dispatch_write failure intake lane latency listener \
+DAEMON = config connection daemon discard dispatch dispatch_attach \
+	dispatch_info dispatch_read dispatch_write failure intake lane latency listener \
 	logging loop metrics monitor options output paths peers rate request \
 	results server service systemd
 
 # client/, the library, and getmectl; getmectl.c is added to the program alone.
-LIBRARY = answer ask batch call connect deadline handle many ops \
-	option_struct pipeline result scan session socket_path stats task \
-	tickets transport
+LIBRARY = answer ask batch call connect deadline direct direct_attach \
+	direct_many direct_map fork_mark handle many ops option_struct \
+	pipeline result scan session socket_path stats task tickets transport
 GETMECTL = ctl_base64 ctl_batch ctl_check ctl_command ctl_exit ctl_export \
 	ctl_files ctl_finding ctl_import ctl_json ctl_keys ctl_lines \
 	ctl_options ctl_progress ctl_record ctl_repair ctl_stats ctl_store \
@@ -47,7 +47,7 @@ SUPPORT = bench_rig client_fixture compaction_lab ctl_run daemon_rig \
 	engine_rig fake_engine fake_server fake_store golden hook_io \
 	message_equal msgpack_text pair_handle quota_io rest_kit \
 	segment_maker store_kit store_runs tempdir writer_model
-TESTS = test_backup test_bitrot test_buffer test_bytes test_check \
+TESTS = test_attach test_backup test_bitrot test_buffer test_bytes test_check \
 	test_check_rules test_checksum test_client_answer test_client_ask \
 	test_client_batch test_client_call test_client_connect \
 	test_client_deadline test_client_fork test_client_handle \
@@ -64,7 +64,8 @@ TESTS = test_backup test_bitrot test_buffer test_bytes test_check \
 	test_ctl_json test_ctl_lines test_ctl_options test_ctl_progress \
 	test_ctl_record test_ctl_repair test_ctl_stats test_ctl_store \
 	test_daemon test_digest test_discard test_dispatch test_engine \
-	test_engine_backup test_engine_cold test_engine_compact test_entry \
+	test_engine_backup test_engine_cold test_engine_compact \
+	test_engine_share test_entry \
 	test_events test_failure test_finding test_folder test_folder_output \
 	test_frame test_golden test_hint test_hint_filter test_index \
 	test_intake test_inventory test_io test_lane test_latency \
@@ -97,14 +98,14 @@ FUZZ = fuzz_client fuzz_connection fuzz_entry fuzz_frame fuzz_hint \
 
 # tests/bench/: one module each, bench_MODULE; `make microbench` runs them.
 # What is named otherwise helps the scripts there.
-BENCH = bench_cold bench_index bench_large bench_message bench_restart load \
-	steady
+BENCH = bench_cold bench_index bench_large bench_message bench_restart \
+	bench_view load steady
 
 # tests/e2e/: the real programs.  What is named test_ is run (of these,
 # E2E_ALONE with nothing beside it, since it measures time), the rest helps;
 # a word without .sh is built from C.
-E2E = hostile manifest_version notify put_rate records test_activation.sh \
-	test_backup.sh test_bad_input.sh test_check_repair.sh \
+E2E = attack hostile manifest_version notify put_rate records test_activation.sh \
+	test_attack.sh test_backup.sh test_bad_input.sh test_check_repair.sh \
 	test_delete_most.sh test_full_disk.sh test_getmectl.sh \
 	test_hostile.sh test_real_data.sh test_soak.sh test_start.sh \
 	test_sync_order.sh test_systemd_units.sh wire

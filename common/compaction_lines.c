@@ -98,7 +98,6 @@ void lines_take(struct lines_batch *batch, const struct compaction *run,
 		struct hint *hint)
 {
 	size_t n = 0;
-	size_t i;
 
 	while (n < LINES_BATCH && hint_next(hint, &batch->lines[n])) {
 		const struct hint_entry *line = &batch->lines[n];
@@ -108,7 +107,5 @@ void lines_take(struct lines_batch *batch, const struct compaction *run,
 		lookup_prefetch(run->map, &batch->digests[n]);
 		n++;
 	}
-	for (i = 0; i < n; i++)
-		lookup_prefetch_slot(run->map, &batch->digests[i]);
 	batch->n = n;
 }

@@ -116,6 +116,7 @@ void local_begin(struct local *local, struct engine_request *request)
 		[ENGINE_STATS] = local_stats,
 		[ENGINE_COMPACT] = local_compact,
 		[ENGINE_BACKUP] = local_backup,
+		[ENGINE_SHARE] = local_share,
 	};
 	int result = check_request(local, request);
 
@@ -346,6 +347,8 @@ static int open_store(struct local *local,
 
 	if (result < 0)
 		snprintf(error->text, sizeof(error->text), "%s", why.text);
+	else
+		local->store->index_number = local->instance;
 	return result;
 }
 

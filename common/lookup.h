@@ -76,17 +76,22 @@ int lookup_add_chunk(struct lookup_map *map, enum index_family family,
 int lookup_find(const struct lookup_map *map, const struct digest *digest,
 		struct index_place *place, struct lookup_stamp *stamp);
 
-/* Starts to fetch what lookup_find will read first; never fails. */
+/* Starts to fetch what lookup_find will read; never fails. */
 void lookup_prefetch(const struct lookup_map *map, const struct digest *digest);
-/* When that is there: and what it will read then. */
-void lookup_prefetch_slot(const struct lookup_map *map,
-			  const struct digest *digest);
 
 /* Whether the answer with this stamp is still true. */
 bool lookup_still(const struct lookup_stamp *stamp);
 
 /* Whether the writer has ended this index: whatever it says is history. */
 bool lookup_closed(const struct lookup_map *map);
+
+/*
+ * For readers in other processes: whether the index has a writer who lives,
+ * and is not closed.  While it is not current it does not change any more, so
+ * what is looked up after a true answer was true at an instant after it.  No
+ * system call.
+ */
+bool lookup_is_current(const struct lookup_map *map);
 
 enum {
 	LOOKUP_TRIES = 256,	 /* some 20 us of a bucket that stays odd */

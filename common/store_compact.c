@@ -5,7 +5,7 @@
 #include "common/store_internal.h"
 
 enum {
-	PREFETCH_AHEAD = 16, /* moves */
+	PREFETCH_AHEAD = 8, /* moves */
 };
 
 /* ---- beginning ---- */
@@ -134,7 +134,7 @@ static void move_one(struct store *store, const struct compaction_move *move)
 }
 
 /* The keys are in any order: each is a miss of the processor's caches. */
-static void prefetch(const struct compaction *work, size_t i, bool slot)
+static void prefetch(const struct compaction *work, size_t i)
 {
 	struct digest digest;
 
@@ -142,10 +142,7 @@ static void prefetch(const struct compaction *work, size_t i, bool slot)
 		return;
 	digest.lo = work->moves[i].digest_lo;
 	digest.hi = work->moves[i].digest_hi;
-	if (slot)
-		lookup_prefetch_slot(work->map, &digest);
-	else
-		lookup_prefetch(work->map, &digest);
+	lookup_prefetch(work->map, &digest);
 }
 
 bool store_compact_move(struct store *store, size_t max)
@@ -153,8 +150,7 @@ bool store_compact_move(struct store *store, size_t max)
 	struct compaction *work = &store->run.work;
 
 	while (max > 0 && work->n_moved < work->n_moves && !work->cancelled) {
-		prefetch(work, work->n_moved + PREFETCH_AHEAD, false);
-		prefetch(work, work->n_moved + PREFETCH_AHEAD / 2, true);
+		prefetch(work, work->n_moved + PREFETCH_AHEAD);
 		move_one(store, &work->moves[work->n_moved++]);
 		max--;
 	}
