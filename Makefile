@@ -9,15 +9,15 @@ SONAME = libgetme-client.so.0
 
 # common/, the storage engine.
 COMMON = backup backup_folder check check_segment checksum compaction \
-	compaction_graves compaction_output compaction_pick digest \
-	engine_arena engine_backup engine_cold engine_compact engine_decide \
+	compaction_graves compaction_lines compaction_output compaction_pick \
+	digest engine_arena engine_backup engine_cold engine_compact engine_decide \
 	engine_local engine_log engine_many engine_read engine_scan \
 	engine_settle engine_share engine_stats engine_throttle engine_worker engine_write \
 	entry events finding folder hint hint_builder hint_filter index \
 	index_load index_memory index_owner index_scan inventory inventory_folder \
 	inventory_rebuild inventory_tails io lock log lookup manifest path \
-	pending read_pool record recovery recovery_load recovery_tail repair \
-	repair_copy repair_load repair_quarantine retire salvage scrub \
+	pending pool read_pool record recovery recovery_load recovery_tail \
+	repair repair_copy repair_load repair_quarantine retire salvage scrub \
 	segment segment_header segment_reader segments store store_backup \
 	store_compact store_open store_view tail tails units upkeep \
 	upkeep_output upkeep_round view whole_file
@@ -56,9 +56,10 @@ TESTS = test_attach test_backup test_bitrot test_buffer test_bytes test_check \
 	test_client_scan test_client_session test_client_socket_path \
 	test_client_stats test_client_task test_client_tickets \
 	test_client_transport test_cold_history test_compaction \
-	test_compaction_damage test_compaction_graves test_compaction_output \
-	test_compaction_pick test_config test_connection test_ctl_base64 \
-	test_ctl_batch test_ctl_check test_ctl_command test_ctl_exit \
+	test_compaction_damage test_compaction_graves test_compaction_lines \
+	test_compaction_output test_compaction_pick test_config \
+	test_connection test_ctl_base64 test_ctl_batch test_ctl_check \
+	test_ctl_command test_ctl_exit \
 	test_ctl_export test_ctl_files test_ctl_finding test_ctl_import \
 	test_ctl_json test_ctl_lines test_ctl_options test_ctl_progress \
 	test_ctl_record test_ctl_repair test_ctl_stats test_ctl_store \
@@ -72,7 +73,7 @@ TESTS = test_attach test_backup test_bitrot test_buffer test_bytes test_check \
 	test_manifest test_message test_message_check test_message_reply \
 	test_message_request test_method test_metrics test_monitor \
 	test_monotonic test_options test_output test_path test_paths \
-	test_peers test_pending test_rate test_read_pool test_record \
+	test_peers test_pending test_pool test_rate test_read_pool test_record \
 	test_recovery test_recovery_load test_recovery_tail test_repair \
 	test_repair_damage test_repair_rebuild test_request test_results \
 	test_retire test_salvage test_scrub test_segment test_segment_output \
