@@ -96,8 +96,8 @@ FUZZ = fuzz_client fuzz_connection fuzz_entry fuzz_frame fuzz_hint \
 
 # tests/bench/: one module each, bench_MODULE; `make microbench` runs them.
 # What is named otherwise helps the scripts there.
-BENCH = bench_cold bench_index bench_large bench_message bench_restart load \
-	steady
+BENCH = bench_cold bench_index bench_large bench_message bench_restart \
+	bench_view load steady
 
 # tests/e2e/: the real programs.  What is named test_ is run (of these,
 # E2E_ALONE with nothing beside it, since it measures time), the rest helps;

@@ -76,7 +76,7 @@ int lookup_add_chunk(struct lookup_map *map, enum index_family family,
 int lookup_find(const struct lookup_map *map, const struct digest *digest,
 		struct index_place *place, struct lookup_stamp *stamp);
 
-/* Starts to fetch what lookup_find will read first; never fails. */
+/* Starts to fetch what lookup_find will read; never fails. */
 void lookup_prefetch(const struct lookup_map *map, const struct digest *digest);
 
 /* Whether the answer with this stamp is still true. */

@@ -16,6 +16,9 @@ enum {
 	/* checks of many stamps, before BUSY; each but the first few takes
 	 * only as long as the stamps, since an answer that stands is kept */
 	ROUNDS = 1024,
+	/* keys of many whose memory is fetched at the same time: enough to
+	 * hide most of the waiting, few enough to stay in the first cache */
+	STAGED = 16,
 };
 
 void view_buffer_deinit(struct view_buffer *buffer)
@@ -152,27 +155,43 @@ static bool same_place(const struct index_place *a, const struct index_place *b)
 	return a->segment == b->segment && a->off8 == b->off8;
 }
 
-/* view_get; STAMP is that of the last lookup. */
+/* What a lookup said. */
+struct look {
+	int result;
+	struct index_place place;
+	struct lookup_stamp stamp;
+};
+
+static void look_up(const struct view *view, const struct digest *digest,
+		    struct look *look)
+{
+	look->result =
+		lookup_find(view->map, digest, &look->place, &look->stamp);
+}
+
+/* view_get; LOOK is the first lookup, and becomes the last one. */
 static int get(const struct view *view, const struct digest *digest,
 	       const void *key, size_t key_len, enum view_want want,
 	       struct view_buffer *buffer, struct view_entry *entry,
-	       struct lookup_stamp *stamp)
+	       struct look *look)
 {
 	struct index_place failed = { 0 };
 	bool have_failed = false;
 	int i;
 
 	for (i = 0; i < ATTEMPTS; i++) {
-		struct index_place place;
 		struct read read;
-		int result = lookup_find(view->map, digest, &place, stamp);
+		int result;
 
-		if (result == LOOKUP_NOT_FOUND)
+		if (i > 0)
+			look_up(view, digest, look);
+		if (look->result == LOOKUP_NOT_FOUND)
 			return VIEW_NOT_FOUND;
-		if (result != 0)
+		if (look->result != 0)
 			return VIEW_BUSY;
-		entry->place = place;
-		result = read_entry(view, &place, want, key_len, buffer, &read);
+		entry->place = look->place;
+		result = read_entry(view, &look->place, want, key_len, buffer,
+				    &read);
 		if (result < 0)
 			return result;
 		if (result == 0 && (read.entry.key_len != key_len ||
@@ -181,9 +200,9 @@ static int get(const struct view *view, const struct digest *digest,
 		if (result == 0)
 			return finish(view, want, &read, entry);
 		/* Twice at one place: so it is. */
-		if (have_failed && same_place(&failed, &place))
+		if (have_failed && same_place(&failed, &look->place))
 			return result;
-		failed = place;
+		failed = look->place;
 		have_failed = true;
 	}
 	return VIEW_BUSY;
@@ -193,9 +212,10 @@ int view_get(const struct view *view, const struct digest *digest,
 	     const void *key, size_t key_len, enum view_want want,
 	     struct view_buffer *buffer, struct view_entry *entry)
 {
-	struct lookup_stamp stamp;
+	struct look look;
 
-	return get(view, digest, key, key_len, want, buffer, entry, &stamp);
+	look_up(view, digest, &look);
+	return get(view, digest, key, key_len, want, buffer, entry, &look);
 }
 
 int view_read(const struct view *view, const uint8_t *secret,
@@ -250,6 +270,17 @@ int view_follow(const struct view *view, const uint8_t *secret,
 
 /* ---- many ---- */
 
+/* What view_get_many was given. */
+struct many {
+	const struct view *view;
+	const struct view_key *keys;
+	enum view_want want;
+	struct view_buffer *buffer;
+	struct view_found *found;
+	view_each *each;
+	void *ctx;
+};
+
 static bool still(const struct view_found *found)
 {
 	return found->stamp.version_at && lookup_still(&found->stamp);
@@ -259,43 +290,85 @@ static bool still(const struct view_found *found)
  * Whether what was told of a key stands although its bucket has changed:
  * another key of the bucket did.
  */
-static bool stands(const struct view *view, const struct view_key *key,
-		   struct view_found *found)
+static bool stands(const struct view_found *found, const struct look *look)
 {
-	struct index_place place;
-	struct lookup_stamp stamp;
-	int result;
-
 	if (!found->stamp.version_at)
 		return false;
-	result = lookup_find(view->map, &key->digest, &place, &stamp);
-	if (result == 0 && (found->result == VIEW_NOT_FOUND ||
-			    !same_place(&place, &found->place)))
-		return false;
-	if (result != 0 &&
-	    (result != LOOKUP_NOT_FOUND || found->result != VIEW_NOT_FOUND))
-		return false;
-	found->stamp = stamp;
-	return true;
+	if (look->result == 0)
+		return found->result != VIEW_NOT_FOUND &&
+		       same_place(&look->place, &found->place);
+	return look->result == LOOKUP_NOT_FOUND &&
+	       found->result == VIEW_NOT_FOUND;
 }
 
-/* Asks for one key again, unless what was told of it is still true. */
-static int renew(const struct view *view, const struct view_key *key,
-		 enum view_want want, struct view_buffer *buffer,
-		 struct view_found *found, struct view_entry *entry,
-		 bool *is_new)
+static void prefetch(const struct many *many, size_t key_len,
+		     const struct index_place *place)
 {
-	*is_new = !stands(view, key, found);
-	if (!*is_new)
-		return 0;
-	found->result = get(view, &key->digest, key->data, key->len, want,
-			    buffer, entry, &found->stamp);
+	const struct view_source *source = &many->view->source;
+
+	if (source->prefetch)
+		source->prefetch(source->ctx, place->segment,
+				 (uint64_t)place->off8 * 8,
+				 first_len(place, many->want, key_len));
+}
+
+/* Reads a key that was looked up, and tells. */
+static int renew(const struct many *many, size_t i, struct look *look)
+{
+	const struct view_key *key = &many->keys[i];
+	struct view_found *found = &many->found[i];
+	struct view_entry entry;
+
+	found->result = get(many->view, &key->digest, key->data, key->len,
+			    many->want, many->buffer, &entry, look);
 	if (found->result == VIEW_BUSY) {
 		found->stamp.version_at = NULL;
 		return VIEW_BUSY;
 	}
+	found->stamp = look->stamp;
 	if (found->result != VIEW_NOT_FOUND)
-		found->place = entry->place;
+		found->place = entry.place;
+	return many->each(many->ctx, i, found->result, &entry, many->buffer);
+}
+
+/*
+ * Asks for N keys from FIRST on again, unless what was told of them is still
+ * true: first all buckets are fetched, then all entries, so that one waits
+ * for the memory while the others do.
+ */
+static int renew_some(const struct many *many, size_t first, size_t n,
+		      bool *changed)
+{
+	struct look looks[STAGED];
+	uint8_t due[STAGED];
+	size_t n_due = 0;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (still(&many->found[first + i]))
+			continue;
+		due[n_due++] = (uint8_t)i;
+		lookup_prefetch(many->view->map, &many->keys[first + i].digest);
+	}
+	*changed |= n_due > 0;
+	for (i = 0; i < n_due; i++) {
+		const struct view_key *key = &many->keys[first + due[i]];
+
+		look_up(many->view, &key->digest, &looks[i]);
+		if (looks[i].result == 0)
+			prefetch(many, key->len, &looks[i].place);
+	}
+	for (i = 0; i < n_due; i++) {
+		struct view_found *found = &many->found[first + due[i]];
+		int result = 0;
+
+		if (stands(found, &looks[i]))
+			found->stamp = looks[i].stamp;
+		else
+			result = renew(many, first + due[i], &looks[i]);
+		if (result != 0)
+			return result;
+	}
 	return 0;
 }
 
@@ -303,6 +376,15 @@ int view_get_many(const struct view *view, const struct view_key *keys,
 		  size_t n, enum view_want want, struct view_buffer *buffer,
 		  struct view_found *found, view_each *each, void *ctx)
 {
+	const struct many many = {
+		.view = view,
+		.keys = keys,
+		.want = want,
+		.buffer = buffer,
+		.found = found,
+		.each = each,
+		.ctx = ctx,
+	};
 	bool changed = true;
 	int rounds;
 
@@ -310,19 +392,10 @@ int view_get_many(const struct view *view, const struct view_key *keys,
 		size_t i;
 
 		changed = false;
-		for (i = 0; i < n; i++) {
-			struct view_entry entry;
-			bool is_new;
-			int result;
+		for (i = 0; i < n; i += STAGED) {
+			size_t some = n - i < STAGED ? n - i : STAGED;
+			int result = renew_some(&many, i, some, &changed);
 
-			if (still(&found[i]))
-				continue;
-			changed = true;
-			result = renew(view, &keys[i], want, buffer, &found[i],
-				       &entry, &is_new);
-			if (result == 0 && is_new)
-				result = each(ctx, i, found[i].result, &entry,
-					      buffer);
 			if (result != 0)
 				return result;
 		}

@@ -45,6 +45,11 @@ struct view_source {
 	 */
 	int (*read)(void *ctx, uint32_t segment, uint64_t off, void *data,
 		    size_t len, uint32_t *segment_id, uint64_t *rest);
+	/*
+	 * Starts to fetch what read will copy, as far as that costs next to
+	 * nothing; never waits.  The place may be nonsense.  NULL: cannot.
+	 */
+	void (*prefetch)(void *ctx, uint32_t segment, uint64_t off, size_t len);
 	uint64_t (*clock_ms)(void *ctx);
 	void *ctx;
 	/* What is longer is not read: -EAGAIN.  0: no limit. */
