@@ -13,11 +13,11 @@ COMMON = backup backup_folder check check_segment checksum compaction \
 	engine_arena engine_backup engine_cold engine_compact engine_decide \
 	engine_local engine_log engine_many engine_read engine_scan \
 	engine_settle engine_stats engine_throttle engine_worker engine_write \
-	entry events finding folder hint hint_builder hint_filter index \
-	index_load index_memory index_scan inventory inventory_folder \
-	inventory_rebuild inventory_tails io lock log lookup manifest path \
-	pending read_pool record recovery recovery_load recovery_tail repair \
-	repair_copy repair_load repair_quarantine retire salvage scrub \
+	entry events finding folder guarded hint hint_builder hint_filter \
+	index index_load index_memory index_scan inventory inventory_folder \
+	inventory_rebuild inventory_tails io lock log lookup manifest mapped \
+	path pending read_pool record recovery recovery_load recovery_tail \
+	repair repair_copy repair_load repair_quarantine retire salvage scrub \
 	segment segment_header segment_reader segments store store_backup \
 	store_compact store_open store_view tail tails units upkeep \
 	upkeep_output upkeep_round view whole_file
@@ -63,12 +63,13 @@ TESTS = test_backup test_bitrot test_buffer test_bytes test_check \
 	test_ctl_json test_ctl_lines test_ctl_options test_ctl_progress \
 	test_ctl_record test_ctl_repair test_ctl_stats test_ctl_store \
 	test_daemon test_digest test_discard test_dispatch test_engine \
-	test_engine_backup test_engine_cold test_engine_compact test_entry \
-	test_events test_failure test_finding test_folder test_folder_output \
-	test_frame test_golden test_hint test_hint_filter test_index \
-	test_intake test_inventory test_io test_lane test_latency \
-	test_listener test_lock test_log test_logging test_lookup test_loop \
-	test_manifest test_message test_message_check test_message_reply \
+	test_engine_backup test_engine_cold test_engine_compact \
+	test_engine_mapped test_entry test_events test_failure test_finding \
+	test_folder test_folder_output test_frame test_golden test_guarded \
+	test_hint test_hint_filter test_index test_intake test_inventory \
+	test_io test_lane test_latency test_listener test_lock test_log \
+	test_logging test_lookup test_loop test_manifest test_mapped \
+	test_message test_message_check test_message_reply \
 	test_message_request test_method test_metrics test_monitor \
 	test_monotonic test_options test_output test_path test_paths \
 	test_peers test_pending test_rate test_read_pool test_record \
@@ -78,8 +79,8 @@ TESTS = test_backup test_bitrot test_buffer test_bytes test_check \
 	test_segments test_server test_service test_simfs test_store \
 	test_store_compact test_store_compact_faults test_store_compact_full \
 	test_store_compact_graves test_store_compact_model \
-	test_store_compact_steady test_systemd test_tail test_tails \
-	test_units test_upkeep test_upkeep_output test_view test_whole_file
+	test_store_compact_steady test_systemd test_tail test_tails test_units \
+	test_upkeep test_upkeep_output test_view test_whole_file
 
 # tests/crash/: power cuts and injected faults.  A word that does not begin
 # with test_ is no program but shared.

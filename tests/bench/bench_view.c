@@ -141,8 +141,8 @@ static const struct mapping *mapping_of(uint32_t segment, uint64_t off,
 	return off < mapping->len && len <= mapping->len - off ? mapping : NULL;
 }
 
-static int mapped_read(void *ctx, uint32_t segment, uint64_t off, void *data,
-		       size_t len, uint32_t *segment_id, uint64_t *rest)
+static int own_read(void *ctx, uint32_t segment, uint64_t off, void *data,
+		    size_t len, uint32_t *segment_id, uint64_t *rest)
 {
 	const struct mapping *mapping = mapping_of(segment, off, len);
 
@@ -155,8 +155,7 @@ static int mapped_read(void *ctx, uint32_t segment, uint64_t off, void *data,
 	return 0;
 }
 
-static void mapped_prefetch(void *ctx, uint32_t segment, uint64_t off,
-			    size_t len)
+static void own_prefetch(void *ctx, uint32_t segment, uint64_t off, size_t len)
 {
 	const struct mapping *mapping = mapping_of(segment, off, len);
 
@@ -171,13 +170,13 @@ static uint64_t some_clock(void *ctx)
 	return 1;
 }
 
-static struct view mapped_view(void)
+static struct view own_view(void)
 {
 	return (struct view){
 		.map = index_map(store->index),
 		.source = {
-			.read = mapped_read,
-			.prefetch = mapped_prefetch,
+			.read = own_read,
+			.prefetch = own_prefetch,
 			.clock_ms = some_clock,
 		},
 	};
@@ -287,7 +286,7 @@ static void measure(const char *what, void (*run)(void))
 
 static void measure_views(void)
 {
-	view = mapped_view();
+	view = own_view();
 	measure("digest", do_digests);
 	measure("checksums", do_checksums);
 	measure("digest and lookup", do_lookups);
