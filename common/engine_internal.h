@@ -223,10 +223,10 @@ void local_begin(struct local *local, struct engine_request *request);
 
 void local_get(struct local *local, struct engine_request *request);
 /*
- * The same for those at the head of LIST that ask for one key each, as many
- * as are read together: takes them off, none if the first is another request.
+ * The same for those at the head of LIST, which is not empty: takes off as
+ * many as can be read together.  Whether there were any.
  */
-void local_get_some(struct local *local, struct request_list *list);
+bool local_get_some(struct local *local, struct request_list *list);
 void local_get_many(struct local *local, struct engine_request *request);
 void local_scan(struct local *local, struct engine_request *request);
 

@@ -164,8 +164,7 @@ static void begin_round(struct local *local)
 		round.last = &round.first;
 	request_list_init(&local->submitted);
 	while (round.first) {
-		local_get_some(local, &round);
-		if (round.first)
+		if (!local_get_some(local, &round))
 			local_begin(local, request_list_pop(&round));
 	}
 	log_queue_init(&done);

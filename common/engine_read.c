@@ -105,11 +105,6 @@ static void get_cold(struct local *local, struct engine_request *request,
 
 /* ---- by the loop ---- */
 
-static bool asks_for_one(const struct engine_request *request)
-{
-	return request->op == ENGINE_GET || request->op == ENGINE_STAT;
-}
-
 /* Some that are read together. */
 struct gets {
 	struct local *local;
@@ -164,19 +159,20 @@ void local_get(struct local *local, struct engine_request *request)
 	read_all(&gets);
 }
 
-void local_get_some(struct local *local, struct request_list *list)
+bool local_get_some(struct local *local, struct request_list *list)
 {
 	struct gets gets;
-	enum engine_op op;
+	enum engine_op op = list->first->op;
 
-	if (!list->first || !asks_for_one(list->first))
-		return;
+	if (op != ENGINE_GET && op != ENGINE_STAT)
+		return false;
 	gets.local = local;
 	gets.n = 0;
-	op = list->first->op;
 	while (gets.n < VIEW_STAGED && list->first && list->first->op == op &&
 	       local_check(local, list->first) == 0)
 		add(&gets, request_list_pop(list));
-	if (gets.n > 0)
-		read_all(&gets);
+	if (gets.n == 0)
+		return false;
+	read_all(&gets);
+	return true;
 }

@@ -161,7 +161,6 @@ static int find_once(const struct lookup_map *map, const struct digest *digest,
 	now.version = load32(now.version_at);
 	if (now.version & 1)
 		return LOOKUP_BUSY;
-	prefetch_slots(primary);
 	/* A split that came between the two loads above shows here. */
 	if (__atomic_load_n(shape, __ATOMIC_RELAXED) != n_buckets)
 		return LOOKUP_BUSY;
@@ -206,8 +205,27 @@ void lookup_prefetch(const struct lookup_map *map, const struct digest *digest)
 			   &chunk);
 	if (primary) {
 		__builtin_prefetch(primary);
-		prefetch_slots(primary);
 	}
+}
+
+void lookup_prefetch_slot(const struct lookup_map *map, const struct digest *digest)
+{
+	uint64_t n_buckets = load64(&map->header->n_buckets);
+	const struct index_primary *primary;
+	unsigned chunk;
+	uint32_t same;
+
+	if (n_buckets < INDEX_BUCKETS_MIN || n_buckets > INDEX_BUCKETS_MAX)
+		return;
+	primary = bytes_at(map, INDEX_PRIMARY,
+			   index_bucket_of(digest->lo, n_buckets) *
+				   sizeof(*primary),
+			   &chunk);
+	if (!primary)
+		return;
+	same = same_tags(primary->tags, INDEX_PRIMARY_SLOTS, 0xfff, digest);
+	if (same)
+		__builtin_prefetch(&primary->slots[__builtin_ctz(same)]);
 }
 
 bool lookup_still(const struct lookup_stamp *stamp)

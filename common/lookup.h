@@ -79,6 +79,7 @@ int lookup_find(const struct lookup_map *map, const struct digest *digest,
 /* Starts to fetch what lookup_find will read; never fails. */
 void lookup_prefetch(const struct lookup_map *map, const struct digest *digest);
 
+void lookup_prefetch_slot(const struct lookup_map *map, const struct digest *digest);
 /* Whether the answer with this stamp is still true. */
 bool lookup_still(const struct lookup_stamp *stamp);
 

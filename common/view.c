@@ -235,6 +235,8 @@ void view_get_each(const struct view *view, const struct view_key *keys,
 
 	for (i = 0; i < n; i++)
 		lookup_prefetch(view->map, &keys[i].digest);
+	for (i = 0; i < n; i++)
+		lookup_prefetch_slot(view->map, &keys[i].digest);
 	for (i = 0; i < n; i++) {
 		look_up(view, &keys[i].digest, &looks[i]);
 		if (looks[i].result == 0)
@@ -371,6 +373,8 @@ static int renew_some(const struct many *many, size_t first, size_t n,
 		lookup_prefetch(many->view->map, &many->keys[first + i].digest);
 	}
 	*changed |= n_due > 0;
+	for (i = 0; i < n_due; i++)
+		lookup_prefetch_slot(many->view->map, &many->keys[first + due[i]].digest);
 	for (i = 0; i < n_due; i++) {
 		const struct view_key *key = &many->keys[first + due[i]];
 

@@ -2,8 +2,9 @@
  * bench_view: what reading a key costs, of a store whose segments are in
  * memory: its parts, one key, 64 keys at once, and an engine's gets.
  *
- * Usage: bench_view [KEYS]; without an operand 1 million.  Processor time, the
- * best of some runs.  Prints lines that begin with "# ".
+ * Usage: bench_view [KEYS [WHAT]]; without operands 1 million, all; with WHAT
+ * only the lines that contain it.  Processor time, the best of some runs.
+ * Prints lines that begin with "# ".
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -32,6 +33,7 @@ enum {
 };
 
 static uint64_t n_keys = KEYS;
+static const char *only = "";
 static char *dir;
 static struct store *store;
 static struct view view;
@@ -272,6 +274,8 @@ static void measure(const char *what, void (*run)(void))
 {
 	double best = 0;
 
+	if (!strstr(what, only))
+		return;
 	for (int i = 0; i < RUNS; i++) {
 		double began = cpu_ns();
 		double took;
@@ -349,6 +353,8 @@ int main(int argc, char **argv)
 {
 	if (argc > 1)
 		n_keys = strtoull(argv[1], NULL, 10);
+	if (argc > 2)
+		only = argv[2];
 	dir = tempdir_new();
 	open_store();
 	load_store();
