@@ -211,6 +211,7 @@ int view_get(const struct view *view, const struct digest *digest,
 {
 	struct look look;
 
+	lookup_prefetch_all(view->map, digest);
 	look_up(view, digest, &look);
 	return get(view, digest, key, key_len, want, buffer, entry, &look);
 }
@@ -374,7 +375,8 @@ static int renew_some(const struct many *many, size_t first, size_t n,
 	}
 	*changed |= n_due > 0;
 	for (i = 0; i < n_due; i++)
-		lookup_prefetch_slot(many->view->map, &many->keys[first + due[i]].digest);
+		lookup_prefetch_slot(many->view->map,
+				     &many->keys[first + due[i]].digest);
 	for (i = 0; i < n_due; i++) {
 		const struct view_key *key = &many->keys[first + due[i]];
 
