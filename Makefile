@@ -9,18 +9,19 @@ SONAME = libgetme-client.so.0
 
 # common/, the storage engine.
 COMMON = backup backup_folder check check_segment checksum compaction \
-	compaction_graves compaction_lines compaction_output compaction_pick \
-	digest engine_arena engine_backup engine_cold engine_compact engine_decide \
-	engine_local engine_log engine_many engine_read engine_scan \
-	engine_settle engine_share engine_stats engine_throttle engine_worker engine_write \
-	entry events finding folder hint hint_builder hint_filter index \
-	index_load index_memory index_owner index_scan inventory inventory_folder \
-	inventory_rebuild inventory_tails io lock log lookup manifest path \
-	pending pool read_pool record recovery recovery_load recovery_tail \
-	repair repair_copy repair_load repair_quarantine retire salvage scrub \
-	segment segment_header segment_reader segments store store_backup \
-	store_compact store_open store_view tail tails units upkeep \
-	upkeep_output upkeep_round view whole_file
+	compaction_graves compaction_lines compaction_output \
+	compaction_pick digest engine_arena engine_backup engine_cold \
+	engine_compact engine_decide engine_local engine_log engine_many \
+	engine_read engine_scan engine_settle engine_share engine_stats \
+	engine_throttle engine_worker engine_write entry events finding \
+	folder guarded hint hint_builder hint_filter index index_load \
+	index_memory index_owner index_scan inventory inventory_folder \
+	inventory_rebuild inventory_tails io lock log lookup manifest \
+	mapped path pending pool read_pool record recovery recovery_load \
+	recovery_tail repair repair_copy repair_load repair_quarantine \
+	retire salvage scrub segment segment_header segment_reader \
+	segments store store_backup store_compact store_open store_view \
+	tail tails units upkeep upkeep_output upkeep_round view whole_file
 
 # proto/, the wire.
 PROTO = buffer frame message message_check message_decode message_encode \
@@ -47,41 +48,44 @@ SUPPORT = bench_rig child_daemon client_fixture compaction_lab ctl_run daemon_ri
 	engine_rig fake_engine fake_server fake_store golden hook_io \
 	message_equal msgpack_text pair_handle quota_io rest_kit \
 	segment_maker store_kit store_runs tempdir writer_model
-TESTS = test_attach test_backup test_bitrot test_buffer test_bytes test_check \
-	test_check_rules test_checksum test_client_answer test_client_ask \
-	test_client_batch test_client_call test_client_connect \
-	test_client_deadline test_client_direct test_client_fork test_client_handle \
-	test_client_loss test_client_many test_client_memory test_client_ops \
+TESTS = test_attach test_backup test_bitrot test_buffer test_bytes \
+	test_check test_check_rules test_checksum test_client_answer \
+	test_client_ask test_client_batch test_client_call \
+	test_client_connect test_client_deadline test_client_direct \
+	test_client_fork test_client_handle test_client_loss \
+	test_client_many test_client_memory test_client_ops \
 	test_client_option_struct test_client_pipeline test_client_result \
 	test_client_scan test_client_session test_client_socket_path \
 	test_client_stats test_client_task test_client_tickets \
 	test_client_transport test_cold_history test_compaction \
-	test_compaction_damage test_compaction_graves test_compaction_lines \
-	test_compaction_output test_compaction_pick test_config \
-	test_connection test_ctl_base64 test_ctl_batch test_ctl_check \
-	test_ctl_command test_ctl_exit \
-	test_ctl_export test_ctl_files test_ctl_finding test_ctl_import \
-	test_ctl_json test_ctl_lines test_ctl_options test_ctl_progress \
-	test_ctl_record test_ctl_repair test_ctl_stats test_ctl_store \
-	test_daemon test_digest test_discard test_dispatch test_engine \
+	test_compaction_damage test_compaction_graves \
+	test_compaction_lines test_compaction_output test_compaction_pick \
+	test_config test_connection test_ctl_base64 test_ctl_batch \
+	test_ctl_check test_ctl_command test_ctl_exit test_ctl_export \
+	test_ctl_files test_ctl_finding test_ctl_import test_ctl_json \
+	test_ctl_lines test_ctl_options test_ctl_progress test_ctl_record \
+	test_ctl_repair test_ctl_stats test_ctl_store test_daemon \
+	test_digest test_discard test_dispatch test_engine \
 	test_engine_backup test_engine_cold test_engine_compact \
-	test_engine_share test_entry \
-	test_events test_failure test_finding test_folder test_folder_output \
-	test_frame test_golden test_hint test_hint_filter test_index \
-	test_intake test_inventory test_io test_lane test_latency \
-	test_listener test_lock test_log test_logging test_lookup test_loop \
-	test_manifest test_message test_message_check test_message_reply \
-	test_message_request test_method test_metrics test_monitor \
-	test_monotonic test_options test_output test_path test_paths \
-	test_peers test_pending test_pool test_rate test_read_pool test_record \
-	test_recovery test_recovery_load test_recovery_tail test_repair \
+	test_engine_mapped test_engine_share test_entry test_events \
+	test_failure test_finding test_folder test_folder_output \
+	test_frame test_golden test_guarded test_hint test_hint_filter \
+	test_index test_intake test_inventory test_io test_lane \
+	test_latency test_listener test_lock test_log test_logging \
+	test_lookup test_loop test_manifest test_mapped test_message \
+	test_message_check test_message_reply test_message_request \
+	test_method test_metrics test_monitor test_monotonic test_options \
+	test_output test_path test_paths test_peers test_pending test_pool \
+	test_rate test_read_pool test_record test_recovery \
+	test_recovery_load test_recovery_tail test_repair \
 	test_repair_damage test_repair_rebuild test_request test_results \
-	test_retire test_salvage test_scrub test_segment test_segment_output \
-	test_segments test_server test_service test_simfs test_store \
-	test_store_compact test_store_compact_faults test_store_compact_full \
-	test_store_compact_graves test_store_compact_model \
-	test_store_compact_steady test_systemd test_tail test_tails \
-	test_units test_upkeep test_upkeep_output test_view test_whole_file
+	test_retire test_salvage test_scrub test_segment \
+	test_segment_output test_segments test_server test_service \
+	test_simfs test_store test_store_compact test_store_compact_faults \
+	test_store_compact_full test_store_compact_graves \
+	test_store_compact_model test_store_compact_steady test_systemd \
+	test_tail test_tails test_units test_upkeep test_upkeep_output \
+	test_view test_whole_file
 
 # tests/crash/: power cuts and injected faults.  A word that does not begin
 # with test_ is no program but shared.

@@ -231,12 +231,21 @@ void log_queue_append(struct log_queue *queue, struct log_queue *from);
 /* Sets the result and calls done. */
 void local_finish(struct engine_request *request, int result);
 
+/* 0, or the result of a request that cannot begin. */
+int local_check(const struct local *local,
+		const struct engine_request *request);
+
 /* Begins a request, for the first time or anew. */
 void local_begin(struct local *local, struct engine_request *request);
 
 /* ---- engine_read.c, engine_many.c, engine_scan.c ---- */
 
 void local_get(struct local *local, struct engine_request *request);
+/*
+ * The same for those at the head of LIST, which is not empty: takes off as
+ * many as can be read together.  Whether there were any.
+ */
+bool local_get_some(struct local *local, struct request_list *list);
 void local_get_many(struct local *local, struct engine_request *request);
 void local_scan(struct local *local, struct engine_request *request);
 

@@ -81,8 +81,7 @@ static int check_keys(const struct engine_request *request, size_t n_max)
 	return 0;
 }
 
-static int check_request(const struct local *local,
-			 const struct engine_request *request)
+int local_check(const struct local *local, const struct engine_request *request)
 {
 	if (local->closing)
 		return ENGINE_CLOSED;
@@ -118,7 +117,7 @@ void local_begin(struct local *local, struct engine_request *request)
 		[ENGINE_BACKUP] = local_backup,
 		[ENGINE_SHARE] = local_share,
 	};
-	int result = check_request(local, request);
+	int result = local_check(local, request);
 
 	if (result != 0)
 		local_finish(request, result);
@@ -161,15 +160,16 @@ static void complete_round(struct local *local)
 static void begin_round(struct local *local)
 {
 	struct request_list round = local->submitted;
-	struct engine_request *request;
 	struct log_queue done;
 
 	/* A list that is copied takes its end along. */
 	if (!round.first)
 		round.last = &round.first;
 	request_list_init(&local->submitted);
-	while ((request = request_list_pop(&round)) != NULL)
-		local_begin(local, request);
+	while (round.first) {
+		if (!local_get_some(local, &round))
+			local_begin(local, request_list_pop(&round));
+	}
 	log_queue_init(&done);
 	if (local->group.first)
 		local->n_groups++;
@@ -186,6 +186,7 @@ static void local_turn(struct engine *engine)
 	if (local->in_turn)
 		return;
 	local->in_turn = true;
+	mapped_tick(&local->store->mapped, monotonic_ms());
 	complete_round(local);
 	cold_take(local);
 	local_end_backup(local, false);
