@@ -101,9 +101,14 @@ FUZZ = fuzz_client fuzz_connection fuzz_entry fuzz_frame fuzz_hint \
 	fuzz_manifest fuzz_message_reply fuzz_record fuzz_rest fuzz_segment
 
 # tests/bench/: one module each, bench_MODULE; `make microbench` runs them.
-# What is named otherwise helps the scripts there.
+# What is named otherwise helps the scripts there.  BENCH_KIT is shared by
+# them; BENCH_PEERS, which only `make bench` builds, need the libraries of
+# `make bench-deps`.
 BENCH = bench_cold bench_index bench_large bench_message bench_restart \
-	bench_view load steady
+	bench_view first_reply generator limit load peer_client peer_memory \
+	peer_store steady
+BENCH_KIT = gang keys peer stopwatch wire work zipf
+BENCH_PEERS = peer_leveldb peer_lmdb peer_rocksdb
 
 # tests/e2e/: the real programs.  What is named test_ is run (of these,
 # E2E_ALONE with nothing beside it, since it measures time), the rest helps;
@@ -140,11 +145,12 @@ C_SOURCES = $(COMMON:%=common/%.c) $(PROTO:%=proto/%.c) \
 	$(TESTS:%=tests/%.c) \
 	$(CRASH:%=tests/crash/%.c) $(FUZZ:%=tests/fuzz/%.c) \
 	$(GOLDEN:%=tests/golden/%.c) \
-	$(BENCH:%=tests/bench/%.c) $(E2E_C:%=tests/e2e/%.c) \
-	$(TORTURE:%=tests/torture/%.c)
+	$(BENCH:%=tests/bench/%.c) $(BENCH_KIT:%=tests/bench/%.c) \
+	$(E2E_C:%=tests/e2e/%.c) $(TORTURE:%=tests/torture/%.c)
+PEER_SOURCES = $(BENCH_PEERS:%=tests/bench/%.c)
 E2E_C = $(filter-out %.sh,$(E2E) $(E2E_ALONE))
 E2E_SH = $(filter %.sh,$(E2E) $(E2E_ALONE))
-SOURCES = $(C_SOURCES) $(E2E_SH:%=tests/e2e/%) $(MAN:%=man/%) \
+SOURCES = $(C_SOURCES) $(PEER_SOURCES) $(E2E_SH:%=tests/e2e/%) $(MAN:%=man/%) \
 	$(SYSTEMD:%=systemd/%)
 
 # -- Folders and options ---------------------------------------------------
@@ -233,6 +239,8 @@ SUPPORT_O = $(call object,tests/support,$(SUPPORT)) \
 	$(call object,tests/crash,$(filter-out test_%,$(CRASH))) \
 	$(call object,tests/torture,$(filter-out soak,$(TORTURE)))
 
+BENCH_KIT_O = $(call object,tests/bench,$(BENCH_KIT))
+
 LAYERS = $(patsubst %,$(B)/lib%.a,support ctl client daemon proto common)
 PROGRAMS = $(patsubst %,$(B)/%,getmed getmectl)
 LIBRARIES = $(B)/libgetme-client.so $(B)/$(SONAME) $(B)/libgetme-client.a
@@ -300,7 +308,8 @@ $(B)/libdaemon.a: $(DAEMON_O)
 $(B)/libclient.a: $(LIBRARY_O)
 $(B)/libctl.a: $(GETMECTL_O)
 $(B)/libsupport.a: $(SUPPORT_O)
-$(LAYERS): $(B)/objects
+$(B)/libbench.a: $(BENCH_KIT_O)
+$(LAYERS) $(B)/libbench.a: $(B)/objects
 	$(call say,AR,$@)
 	@mkdir -p $(@D)
 	@rm -f $@
@@ -345,6 +354,16 @@ $(B)/tests/%: $(B)/obj/tests/%.o $(LAYERS)
 	@mkdir -p $(@D)
 	$(Q)$(LINK) $(LDFLAGS_$(*F)) -o $@ $< $(TEST_OBJECTS) $(TEST_LIBS) \
 		$(DAEMON_LIBS) $(GETMECTL_LIBS)
+
+# A benchmark's program may have its main in the kit.
+LIBS_peer_leveldb = -lleveldb
+LIBS_peer_lmdb = -llmdb
+LIBS_peer_rocksdb = -lrocksdb
+$(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(B)/libbench.a $(LAYERS)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -o $@ $< -Wl,--start-group $(B)/libbench.a $(LAYERS) \
+		-Wl,--end-group $(DAEMON_LIBS) $(LIBS_$(*F)) -lm
 
 $(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(LAYERS)
 	$(call say,LD,$@)
@@ -392,12 +411,16 @@ $(B)/man/done: $(MAN:%=man/%) Makefile
 
 # -- Daily use -------------------------------------------------------------
 
-.PHONY: deps coverage-deps run quick microbench clean dist
+.PHONY: deps coverage-deps bench-deps run quick microbench bench clean dist
 deps:
 	@tests/deps
 
 coverage-deps:
 	@tests/deps gcovr
+
+bench-deps:
+	@tests/deps redis-server memcached liblmdb-dev librocksdb-dev \
+		libleveldb-dev gnuplot-nox
 
 JOBS ?= $(shell nproc)
 PARALLEL = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
@@ -423,6 +446,14 @@ microbench: $(addprefix $(B)/tests/bench/,$(filter bench_%,$(BENCH))) all
 		echo "== $${program##*/}"; \
 		$$program || exit 1; \
 	done
+
+# Side by side with other stores, into $(B)/bench; FULL=1 takes an hour or so.
+# tests/bench/bench tells what else can be set.
+BENCH_PROGRAMS = $(addprefix $(B)/tests/bench/,first_reply generator limit \
+	peer_client peer_memory peer_store $(BENCH_PEERS))
+bench: bench-deps
+	@$(MAKE) $(PARALLEL) $(PROGRAMS) $(BENCH_PROGRAMS)
+	@FULL='$(FULL)' tests/bench/bench $(B)
 
 clean:
 	rm -rf $(B)
@@ -534,7 +565,7 @@ coverage: coverage-deps
 
 LINTS = format tidy cppcheck man units shell
 LINT_TOOLS = clang-format clang-tidy cppcheck mandoc systemd-analyze shellcheck
-C_FILES = $(C_SOURCES) $(wildcard $(addsuffix /*.h,client common daemon \
+C_FILES = $(C_SOURCES) $(PEER_SOURCES) $(wildcard $(addsuffix /*.h,client common daemon \
 	proto tests tests/*))
 
 .PHONY: lint tidy $(LINTS:%=lint-%)
