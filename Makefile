@@ -43,14 +43,14 @@ GETMECTL = ctl_base64 ctl_batch ctl_check ctl_command ctl_exit ctl_export \
 	ctl_write
 
 # tests/: what several tests share; then programs, one a word.
-SUPPORT = bench_rig client_fixture compaction_lab ctl_run daemon_rig \
+SUPPORT = bench_rig child_daemon client_fixture compaction_lab ctl_run daemon_rig \
 	engine_rig fake_engine fake_server fake_store golden hook_io \
 	message_equal msgpack_text pair_handle quota_io rest_kit \
 	segment_maker store_kit store_runs tempdir writer_model
 TESTS = test_attach test_backup test_bitrot test_buffer test_bytes test_check \
 	test_check_rules test_checksum test_client_answer test_client_ask \
 	test_client_batch test_client_call test_client_connect \
-	test_client_deadline test_client_fork test_client_handle \
+	test_client_deadline test_client_direct test_client_fork test_client_handle \
 	test_client_loss test_client_many test_client_memory test_client_ops \
 	test_client_option_struct test_client_pipeline test_client_result \
 	test_client_scan test_client_session test_client_socket_path \
@@ -98,6 +98,11 @@ FUZZ = fuzz_client fuzz_connection fuzz_entry fuzz_frame fuzz_hint \
 
 # tests/bench/: one module each, bench_MODULE; `make microbench` runs them.
 # What is named otherwise helps the scripts there.
+# `make bench`: the programs, what they share, and those that want a peer's
+# library, which nothing else builds.
+PEERS = generator limits peer_engine peer_getme
+PEERS_APART = peer_leveldb peer_lmdb peer_rocksdb
+PEER_PARTS = bench_kit peer
 BENCH = bench_cold bench_index bench_large bench_message bench_restart \
 	bench_view load steady
 
@@ -105,7 +110,7 @@ BENCH = bench_cold bench_index bench_large bench_message bench_restart \
 # E2E_ALONE with nothing beside it, since it measures time), the rest helps;
 # a word without .sh is built from C.
 E2E = attack hostile manifest_version notify put_rate records test_activation.sh \
-	test_attack.sh test_backup.sh test_bad_input.sh test_check_repair.sh \
+	test_attack.sh test_backup.sh test_bad_input.sh test_bench.sh test_check_repair.sh \
 	test_delete_most.sh test_full_disk.sh test_getmectl.sh \
 	test_hostile.sh test_real_data.sh test_soak.sh test_start.sh \
 	test_sync_order.sh test_systemd_units.sh wire
@@ -136,11 +141,12 @@ C_SOURCES = $(COMMON:%=common/%.c) $(PROTO:%=proto/%.c) \
 	$(TESTS:%=tests/%.c) \
 	$(CRASH:%=tests/crash/%.c) $(FUZZ:%=tests/fuzz/%.c) \
 	$(GOLDEN:%=tests/golden/%.c) \
-	$(BENCH:%=tests/bench/%.c) $(E2E_C:%=tests/e2e/%.c) \
+	$(BENCH:%=tests/bench/%.c) $(PEERS:%=tests/bench/%.c) \
+	$(PEER_PARTS:%=tests/bench/%.c) $(E2E_C:%=tests/e2e/%.c) \
 	$(TORTURE:%=tests/torture/%.c)
 E2E_C = $(filter-out %.sh,$(E2E) $(E2E_ALONE))
 E2E_SH = $(filter %.sh,$(E2E) $(E2E_ALONE))
-SOURCES = $(C_SOURCES) $(E2E_SH:%=tests/e2e/%) $(MAN:%=man/%) \
+SOURCES = $(C_SOURCES) $(PEERS_APART:%=tests/bench/%.c) $(E2E_SH:%=tests/e2e/%) $(MAN:%=man/%) \
 	$(SYSTEMD:%=systemd/%)
 
 # -- Folders and options ---------------------------------------------------
@@ -237,7 +243,7 @@ SHARED = $(B)/libgetme-client.so.$(VERSION)
 TEST_PROGRAMS = $(addprefix $(B)/tests/,$(TESTS) \
 	$(addprefix crash/,$(filter test_%,$(CRASH))) \
 	$(addprefix golden/,$(GOLDEN)) \
-	$(addprefix bench/,$(BENCH)) $(addprefix e2e/,$(E2E_C)) \
+	$(addprefix bench/,$(BENCH) $(PEERS)) $(addprefix e2e/,$(E2E_C)) \
 	torture/soak)
 
 .PHONY: all tests
@@ -342,6 +348,17 @@ $(B)/tests/%: $(B)/obj/tests/%.o $(LAYERS)
 	$(Q)$(LINK) $(LDFLAGS_$(*F)) -o $@ $< $(TEST_OBJECTS) $(TEST_LIBS) \
 		$(DAEMON_LIBS) $(GETMECTL_LIBS)
 
+PEER_LIBS_peer_leveldb = -lleveldb
+PEER_LIBS_peer_lmdb = -llmdb
+PEER_LIBS_peer_rocksdb = -lrocksdb
+PEER_PROGRAMS = $(addprefix $(B)/tests/bench/,$(PEERS) $(PEERS_APART))
+$(PEER_PROGRAMS): $(B)/tests/bench/%: $(B)/obj/tests/bench/%.o \
+		$(PEER_PARTS:%=$(B)/obj/tests/bench/%.o) $(LAYERS)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(TEST_OBJECTS) $(TEST_LIBS) \
+		$(DAEMON_LIBS) $(GETMECTL_LIBS) $(PEER_LIBS_$*) -lm
+
 $(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(LAYERS)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
@@ -388,7 +405,7 @@ $(B)/man/done: $(MAN:%=man/%) Makefile
 
 # -- Daily use -------------------------------------------------------------
 
-.PHONY: deps coverage-deps run quick microbench clean dist
+.PHONY: deps coverage-deps bench-deps bench run quick microbench clean dist
 deps:
 	@tests/deps
 
@@ -413,6 +430,15 @@ run: deps
 	else \
 		exec $(RUN_SERVER); \
 	fi
+
+# The peers, side by side; FULL=1 for the long form (CONTRIBUTING.md).
+bench-deps:
+	@tests/deps redis-server memcached liblmdb-dev librocksdb-dev \
+		libleveldb-dev gnuplot-nox
+
+bench: bench-deps
+	@$(MAKE) $(PARALLEL) all $(PEER_PROGRAMS)
+	@B=$(B) FULL=$(FULL) tests/bench/bench
 
 microbench: $(addprefix $(B)/tests/bench/,$(filter bench_%,$(BENCH))) all
 	@for program in $(addprefix $(B)/tests/bench/,$(filter bench_%,$(BENCH))); do \
@@ -495,7 +521,7 @@ check-tree: all $(LAYERS)
 
 e2e_programs = $(addprefix tests/e2e/,$(filter test_%.sh,$(1))) \
 	$(addprefix $(B)/tests/e2e/,$(filter-out %.sh,$(filter test_%,$(1))))
-check-e2e: all $(E2E_C:%=$(B)/tests/e2e/%) $(B)/tests/torture/soak
+check-e2e: all $(E2E_C:%=$(B)/tests/e2e/%) $(PEERS:%=$(B)/tests/bench/%) $(B)/tests/torture/soak
 	@$(RUN) -s e2e -j $(E2E_JOBS) $(call e2e_programs,$(E2E)) \
 		$(if $(E2E_ALONE),-- $(call e2e_programs,$(E2E_ALONE)))
 
@@ -530,7 +556,7 @@ coverage: coverage-deps
 
 LINTS = format tidy cppcheck man units shell
 LINT_TOOLS = clang-format clang-tidy cppcheck mandoc systemd-analyze shellcheck
-C_FILES = $(C_SOURCES) $(wildcard $(addsuffix /*.h,client common daemon \
+C_FILES = $(C_SOURCES) $(PEERS_APART:%=tests/bench/%.c) $(wildcard $(addsuffix /*.h,client common daemon \
 	proto tests tests/*))
 
 .PHONY: lint tidy $(LINTS:%=lint-%)
