@@ -11,7 +11,7 @@ enum {
 	/* the wait for more writes: this share of a sync, within bounds */
 	GATHER_SHARE = 4,
 	GATHER_MIN_NS = 20000, /* what is shorter a timer cannot tell */
-	GATHER_MAX_NS = 200000,
+	GATHER_MAX_NS = 1000000,
 	GATHER_SKIP_MAX = 64, /* groups */
 	/* the share of the last group in the mean: 1/4 */
 	MEAN_OF = 4,
