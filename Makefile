@@ -12,15 +12,16 @@ COMMON = backup backup_folder check check_segment checksum compaction \
 	compaction_graves compaction_output compaction_pick digest \
 	engine_arena engine_backup engine_cold engine_compact engine_decide \
 	engine_local engine_log engine_many engine_read engine_scan \
-	engine_settle engine_stats engine_throttle engine_worker engine_write \
-	entry events finding folder guarded hint hint_builder hint_filter \
-	index index_load index_memory index_scan inventory inventory_folder \
-	inventory_rebuild inventory_tails io lock log lookup manifest mapped \
-	path pending read_pool record recovery recovery_load recovery_tail \
-	repair repair_copy repair_load repair_quarantine retire salvage scrub \
-	segment segment_header segment_reader segments store store_backup \
-	store_compact store_open store_view tail tails units upkeep \
-	upkeep_output upkeep_round view whole_file
+	engine_settle engine_share engine_stats engine_throttle engine_worker \
+	engine_write entry events finding folder guarded hint hint_builder \
+	hint_filter index index_load index_memory index_owner index_scan \
+	inventory inventory_folder inventory_rebuild inventory_tails io lock \
+	log lookup manifest mapped path pending read_pool record recovery \
+	recovery_load recovery_tail repair repair_copy repair_load \
+	repair_quarantine retire salvage scrub segment segment_header \
+	segment_reader segments store store_backup store_compact store_open \
+	store_view tail tails units upkeep upkeep_output upkeep_round view \
+	whole_file
 
 # proto/, the wire.
 PROTO = buffer frame message message_check message_decode message_encode \
@@ -28,43 +29,44 @@ PROTO = buffer frame message message_check message_decode message_encode \
 	message_reply message_request message_writer method
 
 # daemon/, getmed; main.c is added to the program alone.
-DAEMON = config connection daemon discard dispatch dispatch_info \
-	dispatch_read dispatch_write failure intake lane latency listener \
+DAEMON = config connection daemon discard dispatch dispatch_attach \
+	dispatch_info dispatch_read dispatch_write failure intake lane latency listener \
 	logging loop metrics monitor options output paths peers rate request \
 	results server service systemd
 
 # client/, the library, and getmectl; getmectl.c is added to the program alone.
-LIBRARY = answer ask batch call connect deadline handle many ops \
-	option_struct pipeline result scan session socket_path stats task \
-	tickets transport
+LIBRARY = answer ask batch call connect deadline direct direct_attach \
+	direct_many direct_map fork_mark handle many ops option_struct \
+	pipeline result scan session socket_path stats task tickets transport
 GETMECTL = ctl_base64 ctl_batch ctl_check ctl_command ctl_exit ctl_export \
 	ctl_files ctl_finding ctl_import ctl_json ctl_keys ctl_lines \
 	ctl_options ctl_progress ctl_record ctl_repair ctl_stats ctl_store \
 	ctl_write
 
 # tests/: what several tests share; then programs, one a word.
-SUPPORT = bench_rig client_fixture compaction_lab ctl_run daemon_rig \
+SUPPORT = bench_rig child_daemon client_fixture compaction_lab ctl_run daemon_rig \
 	engine_rig fake_engine fake_server fake_store golden hook_io \
 	message_equal msgpack_text pair_handle quota_io rest_kit \
 	segment_maker store_kit store_runs tempdir writer_model
-TESTS = test_backup test_bitrot test_buffer test_bytes test_check \
+TESTS = test_attach test_backup test_bitrot test_buffer test_bytes test_check \
 	test_check_rules test_checksum test_client_answer test_client_ask \
 	test_client_batch test_client_call test_client_connect \
-	test_client_deadline test_client_fork test_client_handle \
-	test_client_loss test_client_many test_client_memory test_client_ops \
-	test_client_option_struct test_client_pipeline test_client_result \
-	test_client_scan test_client_session test_client_socket_path \
-	test_client_stats test_client_task test_client_tickets \
-	test_client_transport test_cold_history test_compaction \
-	test_compaction_damage test_compaction_graves test_compaction_output \
-	test_compaction_pick test_config test_connection test_ctl_base64 \
-	test_ctl_batch test_ctl_check test_ctl_command test_ctl_exit \
-	test_ctl_export test_ctl_files test_ctl_finding test_ctl_import \
-	test_ctl_json test_ctl_lines test_ctl_options test_ctl_progress \
-	test_ctl_record test_ctl_repair test_ctl_stats test_ctl_store \
-	test_daemon test_digest test_discard test_dispatch test_engine \
-	test_engine_backup test_engine_cold test_engine_compact \
-	test_engine_mapped test_entry test_events test_failure test_finding \
+	test_client_deadline test_client_direct test_client_fork \
+	test_client_handle test_client_loss test_client_many \
+	test_client_memory test_client_ops test_client_option_struct \
+	test_client_pipeline test_client_result test_client_scan \
+	test_client_session test_client_socket_path test_client_stats \
+	test_client_task test_client_tickets test_client_transport \
+	test_cold_history test_compaction test_compaction_damage \
+	test_compaction_graves test_compaction_output test_compaction_pick \
+	test_config test_connection test_ctl_base64 test_ctl_batch \
+	test_ctl_check test_ctl_command test_ctl_exit test_ctl_export \
+	test_ctl_files test_ctl_finding test_ctl_import test_ctl_json \
+	test_ctl_lines test_ctl_options test_ctl_progress test_ctl_record \
+	test_ctl_repair test_ctl_stats test_ctl_store test_daemon test_digest \
+	test_discard test_dispatch test_engine test_engine_backup \
+	test_engine_cold test_engine_compact test_engine_mapped \
+	test_engine_share test_entry test_events test_failure test_finding \
 	test_folder test_folder_output test_frame test_golden test_guarded \
 	test_hint test_hint_filter test_index test_intake test_inventory \
 	test_io test_lane test_latency test_listener test_lock test_log \
@@ -97,14 +99,19 @@ FUZZ = fuzz_client fuzz_connection fuzz_entry fuzz_frame fuzz_hint \
 
 # tests/bench/: one module each, bench_MODULE; `make microbench` runs them.
 # What is named otherwise helps the scripts there.
+# `make bench`: the programs, what they share, and those that want a peer's
+# library, which nothing else builds.
+PEERS = generator limits peer_engine peer_getme
+PEERS_APART = peer_leveldb peer_lmdb peer_rocksdb
+PEER_PARTS = bench_kit peer
 BENCH = bench_cold bench_index bench_large bench_message bench_restart \
 	bench_view load steady
 
 # tests/e2e/: the real programs.  What is named test_ is run (of these,
 # E2E_ALONE with nothing beside it, since it measures time), the rest helps;
 # a word without .sh is built from C.
-E2E = hostile manifest_version notify put_rate records test_activation.sh \
-	test_backup.sh test_bad_input.sh test_check_repair.sh \
+E2E = attack hostile manifest_version notify put_rate records test_activation.sh \
+	test_attack.sh test_backup.sh test_bad_input.sh test_bench.sh test_check_repair.sh \
 	test_delete_most.sh test_full_disk.sh test_getmectl.sh \
 	test_hostile.sh test_real_data.sh test_soak.sh test_start.sh \
 	test_sync_order.sh test_systemd_units.sh wire
@@ -135,11 +142,12 @@ C_SOURCES = $(COMMON:%=common/%.c) $(PROTO:%=proto/%.c) \
 	$(TESTS:%=tests/%.c) \
 	$(CRASH:%=tests/crash/%.c) $(FUZZ:%=tests/fuzz/%.c) \
 	$(GOLDEN:%=tests/golden/%.c) \
-	$(BENCH:%=tests/bench/%.c) $(E2E_C:%=tests/e2e/%.c) \
+	$(BENCH:%=tests/bench/%.c) $(PEERS:%=tests/bench/%.c) \
+	$(PEER_PARTS:%=tests/bench/%.c) $(E2E_C:%=tests/e2e/%.c) \
 	$(TORTURE:%=tests/torture/%.c)
 E2E_C = $(filter-out %.sh,$(E2E) $(E2E_ALONE))
 E2E_SH = $(filter %.sh,$(E2E) $(E2E_ALONE))
-SOURCES = $(C_SOURCES) $(E2E_SH:%=tests/e2e/%) $(MAN:%=man/%) \
+SOURCES = $(C_SOURCES) $(PEERS_APART:%=tests/bench/%.c) $(E2E_SH:%=tests/e2e/%) $(MAN:%=man/%) \
 	$(SYSTEMD:%=systemd/%)
 
 # -- Folders and options ---------------------------------------------------
@@ -236,7 +244,7 @@ SHARED = $(B)/libgetme-client.so.$(VERSION)
 TEST_PROGRAMS = $(addprefix $(B)/tests/,$(TESTS) \
 	$(addprefix crash/,$(filter test_%,$(CRASH))) \
 	$(addprefix golden/,$(GOLDEN)) \
-	$(addprefix bench/,$(BENCH)) $(addprefix e2e/,$(E2E_C)) \
+	$(addprefix bench/,$(BENCH) $(PEERS)) $(addprefix e2e/,$(E2E_C)) \
 	torture/soak)
 
 .PHONY: all tests
@@ -341,6 +349,17 @@ $(B)/tests/%: $(B)/obj/tests/%.o $(LAYERS)
 	$(Q)$(LINK) $(LDFLAGS_$(*F)) -o $@ $< $(TEST_OBJECTS) $(TEST_LIBS) \
 		$(DAEMON_LIBS) $(GETMECTL_LIBS)
 
+PEER_LIBS_peer_leveldb = -lleveldb
+PEER_LIBS_peer_lmdb = -llmdb
+PEER_LIBS_peer_rocksdb = -lrocksdb
+PEER_PROGRAMS = $(addprefix $(B)/tests/bench/,$(PEERS) $(PEERS_APART))
+$(PEER_PROGRAMS): $(B)/tests/bench/%: $(B)/obj/tests/bench/%.o \
+		$(PEER_PARTS:%=$(B)/obj/tests/bench/%.o) $(LAYERS)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(TEST_OBJECTS) $(TEST_LIBS) \
+		$(DAEMON_LIBS) $(GETMECTL_LIBS) $(PEER_LIBS_$*) -lm
+
 $(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(LAYERS)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
@@ -387,7 +406,7 @@ $(B)/man/done: $(MAN:%=man/%) Makefile
 
 # -- Daily use -------------------------------------------------------------
 
-.PHONY: deps coverage-deps run quick microbench clean dist
+.PHONY: deps coverage-deps bench-deps bench run quick microbench clean dist
 deps:
 	@tests/deps
 
@@ -412,6 +431,15 @@ run: deps
 	else \
 		exec $(RUN_SERVER); \
 	fi
+
+# The peers, side by side; FULL=1 for the long form (CONTRIBUTING.md).
+bench-deps:
+	@tests/deps redis-server memcached liblmdb-dev librocksdb-dev \
+		libleveldb-dev gnuplot-nox
+
+bench: bench-deps
+	@$(MAKE) $(PARALLEL) all $(PEER_PROGRAMS)
+	@B=$(B) FULL=$(FULL) tests/bench/bench
 
 microbench: $(addprefix $(B)/tests/bench/,$(filter bench_%,$(BENCH))) all
 	@for program in $(addprefix $(B)/tests/bench/,$(filter bench_%,$(BENCH))); do \
@@ -494,7 +522,7 @@ check-tree: all $(LAYERS)
 
 e2e_programs = $(addprefix tests/e2e/,$(filter test_%.sh,$(1))) \
 	$(addprefix $(B)/tests/e2e/,$(filter-out %.sh,$(filter test_%,$(1))))
-check-e2e: all $(E2E_C:%=$(B)/tests/e2e/%) $(B)/tests/torture/soak
+check-e2e: all $(E2E_C:%=$(B)/tests/e2e/%) $(PEERS:%=$(B)/tests/bench/%) $(B)/tests/torture/soak
 	@$(RUN) -s e2e -j $(E2E_JOBS) $(call e2e_programs,$(E2E)) \
 		$(if $(E2E_ALONE),-- $(call e2e_programs,$(E2E_ALONE)))
 
@@ -529,7 +557,7 @@ coverage: coverage-deps
 
 LINTS = format tidy cppcheck man units shell
 LINT_TOOLS = clang-format clang-tidy cppcheck mandoc systemd-analyze shellcheck
-C_FILES = $(C_SOURCES) $(wildcard $(addsuffix /*.h,client common daemon \
+C_FILES = $(C_SOURCES) $(PEERS_APART:%=tests/bench/%.c) $(wildcard $(addsuffix /*.h,client common daemon \
 	proto tests tests/*))
 
 .PHONY: lint tidy $(LINTS:%=lint-%)

@@ -39,6 +39,19 @@ static void set_limit(struct limits *limits, const struct message_limit *limit)
 			value < IN_FLIGHT_MAX ? (size_t)value : IN_FLIGHT_MAX;
 }
 
+static bool can_attach(const struct message_reply *reply)
+{
+	const char *name = method_get(METHOD_ATTACH)->name;
+	size_t i;
+
+	for (i = 0; i < reply->n_capabilities; i++)
+		if (reply->capabilities[i].len == strlen(name) &&
+		    memcmp(reply->capabilities[i].data, name, strlen(name)) ==
+			    0)
+			return true;
+	return false;
+}
+
 static int learn(struct getme *handle, const struct message_reply *reply)
 {
 	size_t i;
@@ -52,6 +65,8 @@ static int learn(struct getme *handle, const struct message_reply *reply)
 	handle->limits = no_limits;
 	for (i = 0; i < reply->n_limits; i++)
 		set_limit(&handle->limits, &reply->limits[i]);
+	handle->may_attach = can_attach(reply);
+	handle->n_connections++;
 	return 0;
 }
 

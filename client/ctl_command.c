@@ -17,6 +17,8 @@ enum ctl_status ctl_connect(struct ctl *ctl)
 	options.socket = ctl->options.socket;
 	options.where = ctl->options.where;
 	options.timeout_ms = ctl->options.timeout_ms;
+	/* Of a single call: attaching would take longer than asking. */
+	options.direct = GETME_DIRECT_OFF;
 	r = getme_open(&options, &ctl->handle, error, sizeof(error));
 	if (r == 0)
 		return CTL_DONE;

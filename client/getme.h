@@ -97,15 +97,35 @@ enum getme_where {
 	GETME_WHERE_USER,     /* $XDG_RUNTIME_DIR/getme/getme.sock */
 };
 
+/*
+ * How getme_get, getme_get_many, getme_stat and getme_exists read.  Answers
+ * and errors are the same either way.
+ *
+ * Direct reads: where the daemon lets this user, the library maps its index
+ * and its segments read-only and finds entries itself, without asking and
+ * without a system call; whenever it is in doubt it asks.  A handle's first
+ * read maps, which takes a few round trips.  Reads use the socket while
+ * submitted requests are not collected.  A mapped file has one weakness: when
+ * the disk fails under it the process gets SIGBUS; GETME_DIRECT_PREAD reads
+ * segments with pread(2) instead, a system call a read.
+ */
+enum getme_direct {
+	GETME_DIRECT_AUTO = 0, /* mapped, where the daemon lets us */
+	GETME_DIRECT_OFF,      /* over the socket */
+	GETME_DIRECT_PREAD,    /* the index mapped, segments by pread */
+};
+
 struct getme_options {
 	size_t size;
-	const char *socket;	/* a path, or NULL: see where */
-	enum getme_where where; /* only when socket is NULL */
-	int64_t timeout_ms;	/* of each call; 0: 5000; -1: none */
+	const char *socket;	  /* a path, or NULL: see where */
+	enum getme_where where;	  /* only when socket is NULL */
+	int64_t timeout_ms;	  /* of each call; 0: 5000; -1: none */
+	enum getme_direct direct; /* how reads are done */
 };
 #define GETME_OPTIONS_INIT                                                     \
 	{                                                                      \
-		sizeof(struct getme_options), NULL, GETME_WHERE_AUTO, 0        \
+		sizeof(struct getme_options), NULL, GETME_WHERE_AUTO, 0,       \
+			GETME_DIRECT_AUTO                                      \
 	}
 
 /*

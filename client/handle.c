@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "client/connect.h"
+#include "client/direct.h"
 #include "client/session.h"
 #include "client/deadline.h"
 #include "client/option_struct.h"
@@ -35,6 +36,8 @@ static int read_options(const struct getme_options *given,
 	r = option_struct_read(given, options, sizeof(*options));
 	if (r == 0)
 		r = check_timeout(&options->timeout_ms);
+	if (r == 0 && (unsigned int)options->direct > GETME_DIRECT_PREAD)
+		r = -EINVAL;
 	if (r == 0)
 		r = socket_path_choose(options->socket, options->where, path);
 	return r;
@@ -47,7 +50,6 @@ struct getme *handle_new(const struct socket_path *path, int64_t timeout_ms)
 	handle = calloc(1, sizeof(*handle));
 	if (!handle)
 		return NULL;
-	handle->pid = getpid();
 	handle->path = *path;
 	handle->timeout_ms = timeout_ms;
 	transport_init(&handle->transport);
@@ -56,6 +58,7 @@ struct getme *handle_new(const struct socket_path *path, int64_t timeout_ms)
 		free(handle);
 		return NULL;
 	}
+	fork_mark_init(&handle->mark);
 	return handle;
 }
 
@@ -92,6 +95,8 @@ int getme_open(const struct getme_options *options, struct getme **handle,
 	if (!made)
 		return refuse(-ENOMEM, getme_strerror(-ENOMEM), error_text,
 			      error_len);
+	if (read.direct != GETME_DIRECT_OFF)
+		made->direct = direct_new(read.direct);
 	r = connect_ready(made, handle_deadline(made));
 	if (r != 0) {
 		refuse(r, made->error, error_text, error_len);
@@ -106,7 +111,9 @@ void getme_close(struct getme *handle)
 {
 	if (!handle)
 		return;
+	direct_free(handle->direct);
 	transport_deinit(&handle->transport);
+	fork_mark_deinit(&handle->mark);
 	tickets_deinit(&handle->tickets);
 	message_decoder_free(handle->decoder);
 	free(handle->stats_rows);
@@ -133,6 +140,7 @@ int getme_set_timeout(struct getme *handle, int64_t timeout_ms)
 	if (r < 0)
 		return handle_fail(handle, r, "a timeout is -1 or more");
 	handle->timeout_ms = timeout_ms;
+	handle->deadline_ms = 0;
 	return 0;
 }
 
@@ -142,22 +150,28 @@ int handle_begin(struct getme *handle)
 		return -EINVAL;
 	if (!handle_is_ours(handle)) {
 		session_forget(handle);
-		handle->pid = getpid();
+		direct_detach(handle->direct);
+		fork_mark_renew(&handle->mark);
 	}
-	free(handle->stats_rows);
-	handle->stats_rows = NULL;
+	handle->deadline_ms = 0;
+	if (handle->stats_rows) {
+		free(handle->stats_rows);
+		handle->stats_rows = NULL;
+	}
 	session_reclaim(handle);
 	return 0;
 }
 
 bool handle_is_ours(const struct getme *handle)
 {
-	return handle->pid == getpid();
+	return fork_mark_is_ours(&handle->mark);
 }
 
-int64_t handle_deadline(const struct getme *handle)
+int64_t handle_deadline(struct getme *handle)
 {
-	return deadline_after(handle->timeout_ms);
+	if (handle->deadline_ms == 0)
+		handle->deadline_ms = deadline_after(handle->timeout_ms);
+	return handle->deadline_ms;
 }
 
 /* A daemon's text may hold anything; what we show is one line. */

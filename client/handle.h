@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
+#include "client/fork_mark.h"
 #include "client/getme.h"
 #include "client/tickets.h"
 #include "client/socket_path.h"
@@ -19,6 +19,7 @@ enum {
 	HANDLE_TEXT_MAX = 512, /* bytes of an error's line */
 };
 
+struct direct;
 struct session_idle;
 
 /* What the daemon told in hello. */
@@ -36,13 +37,17 @@ struct limits {
  *     answered ticket, or is of no more use.
  */
 struct getme {
-	pid_t pid; /* the process whose connection this is */
+	struct fork_mark mark; /* whose connection this is */
 	int64_t timeout_ms;
+	int64_t deadline_ms; /* of the call under way; 0: not asked for yet */
 	struct socket_path path;
 	struct transport transport;
 	struct tickets tickets;
 	struct message_decoder *decoder;
 	struct limits limits;
+	uint64_t n_connections; /* that hello was answered on */
+	bool may_attach;	/* the daemon of this one lets us */
+	struct direct *direct;	/* owned; NULL: reads go over the socket */
 	uint32_t last_id;
 	uint64_t parsed_pos;
 	size_t need; /* bytes until the frame that is arriving is whole */
@@ -65,8 +70,8 @@ int handle_begin(struct getme *handle);
 /* Whether HANDLE's connection and requests are this process' own. */
 bool handle_is_ours(const struct getme *handle);
 
-/* The instant at which a call that begins now must end. */
-int64_t handle_deadline(const struct getme *handle);
+/* The instant at which the call under way must end. */
+int64_t handle_deadline(struct getme *handle);
 
 /* Keeps the text for getme_last_error and returns RESULT. */
 __attribute__((format(printf, 3, 4))) int

@@ -8,6 +8,7 @@
 #include "client/answer.h"
 #include "client/call.h"
 #include "client/ask.h"
+#include "client/direct.h"
 
 static int check_keys(struct getme *handle, const struct getme_bytes *keys,
 		      size_t n)
@@ -34,11 +35,7 @@ static int set_keys(struct getme *handle, struct message_request *request,
 		    const struct getme_bytes *keys, size_t n)
 {
 	size_t i;
-	int r;
 
-	r = check_keys(handle, keys, n);
-	if (r != 0)
-		return r;
 	request->keys = calloc(n, sizeof(*request->keys));
 	if (!request->keys)
 		return handle_fail_plain(handle, -ENOMEM);
@@ -75,6 +72,11 @@ int getme_get_many(struct getme *handle, const struct getme_bytes *keys,
 		return r;
 	if (!keys || !items)
 		return handle_fail(handle, -EINVAL, "no keys, or no items");
+	r = check_keys(handle, keys, n);
+	if (r != 0)
+		return r;
+	if (direct_get_many(handle, keys, n, items) == 0)
+		return 0;
 	ask_init(&request, METHOD_GET_MANY);
 	r = set_keys(handle, &request, keys, n);
 	if (r != 0)
@@ -107,7 +109,9 @@ int getme_delete_many(struct getme *handle, const struct getme_bytes *keys,
 	if (n > 1 && (request.options.present & OPT_IF_VERSION))
 		return handle_fail(handle, -EINVAL,
 				   "if_version goes with one key");
-	r = set_keys(handle, &request, keys, n);
+	r = check_keys(handle, keys, n);
+	if (r == 0)
+		r = set_keys(handle, &request, keys, n);
 	if (r == 0)
 		r = ask_write(handle, &request, n, written);
 	free(request.keys);

@@ -7,6 +7,7 @@
 #include "client/answer.h"
 #include "client/call.h"
 #include "client/ask.h"
+#include "client/direct.h"
 
 int getme_ping(struct getme *handle)
 {
@@ -43,7 +44,7 @@ int getme_count(struct getme *handle, uint64_t *count)
 	return 0;
 }
 
-/* get, stat: VALUE may be NULL. */
+/* get, stat: by this process itself, or by the daemon. */
 static int read_key(struct getme *handle, enum method_id method,
 		    const void *key, size_t key_len, struct getme_value *value)
 {
@@ -51,6 +52,11 @@ static int read_key(struct getme *handle, enum method_id method,
 	struct message_reply reply;
 	int r;
 
+	if (ask_check_key(key, key_len) == 0) {
+		r = direct_get(handle, method, key, key_len, value);
+		if (r != DIRECT_ELSEWHERE)
+			return r;
+	}
 	ask_init(&request, method);
 	r = ask_key(handle, &request, key, key_len);
 	if (r == 0)

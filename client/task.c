@@ -52,6 +52,7 @@ static void watch(void *ctx)
 
 	options.socket = task->socket;
 	options.timeout_ms = WATCH_TIMEOUT_MS;
+	options.direct = GETME_DIRECT_OFF;
 	if (!task->watcher &&
 	    getme_open(&options, &task->watcher, NULL, 0) != 0)
 		return;

@@ -17,12 +17,15 @@ enum {
 	RECEIVE_AHEAD_MAX = 16 << 20,
 	/* What an idle handle keeps of each buffer. */
 	KEEP_MAX = 256 << 10,
+	/* Descriptors of one message; the kernel closes what is more. */
+	FDS_AT_ONCE = 4,
 };
 
 void transport_init(struct transport *transport)
 {
 	memset(transport, 0, sizeof(*transport));
 	transport->fd = -1;
+	transport->received_fd = -1;
 }
 
 void transport_deinit(struct transport *transport)
@@ -102,11 +105,27 @@ void transport_adopt(struct transport *transport, int fd)
 	transport->send_failed = false;
 }
 
+static void drop_fd(struct transport *transport)
+{
+	if (transport->received_fd >= 0)
+		close(transport->received_fd);
+	transport->received_fd = -1;
+}
+
+int transport_take_fd(struct transport *transport)
+{
+	int fd = transport->received_fd;
+
+	transport->received_fd = -1;
+	return fd;
+}
+
 void transport_close(struct transport *transport)
 {
 	if (transport->fd >= 0)
 		close(transport->fd);
 	transport->fd = -1;
+	drop_fd(transport);
 	transport->out_pos += transport->out.len;
 	buffer_consume(&transport->out, transport->out.len);
 	buffer_trim(&transport->out, KEEP_MAX);
@@ -134,6 +153,52 @@ void transport_send(struct transport *transport)
 	buffer_trim(out, KEEP_MAX);
 }
 
+/* A peer may send any number at any time: one is kept, all others closed. */
+static void keep_fds(struct transport *transport, struct msghdr *message)
+{
+	struct cmsghdr *at;
+	size_t i;
+
+	for (at = CMSG_FIRSTHDR(message); at; at = CMSG_NXTHDR(message, at)) {
+		if (at->cmsg_level != SOL_SOCKET || at->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (i = 0; CMSG_LEN((i + 1) * sizeof(int)) <= at->cmsg_len;
+		     i++) {
+			drop_fd(transport);
+			memcpy(&transport->received_fd,
+			       CMSG_DATA(at) + i * sizeof(int), sizeof(int));
+		}
+	}
+}
+
+/* As recv. */
+static ssize_t receive_with_fd(struct transport *transport, void *data,
+			       size_t len)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(FDS_AT_ONCE * sizeof(int))];
+	} control;
+	struct iovec iov = { .iov_base = data, .iov_len = len };
+	struct msghdr message = { .msg_iov = &iov,
+				  .msg_iovlen = 1,
+				  .msg_control = &control,
+				  .msg_controllen = sizeof(control) };
+	ssize_t n;
+
+	n = recvmsg(transport->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (n > 0)
+		keep_fds(transport, &message);
+	return n;
+}
+
+static ssize_t receive_some(struct transport *transport, void *data, size_t len)
+{
+	if (transport->takes_fd)
+		return receive_with_fd(transport, data, len);
+	return recv(transport->fd, data, len, MSG_DONTWAIT);
+}
+
 int transport_receive(struct transport *transport, size_t need)
 {
 	struct buffer *in = &transport->in;
@@ -148,8 +213,8 @@ int transport_receive(struct transport *transport, size_t need)
 	if (r < 0)
 		return r;
 	do {
-		n = recv(transport->fd, in->data + in->len, in->cap - in->len,
-			 MSG_DONTWAIT);
+		n = receive_some(transport, in->data + in->len,
+				 in->cap - in->len);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EWOULDBLOCK ? -EAGAIN : -errno;

@@ -32,6 +32,12 @@ struct transport {
 	uint64_t out_pos;
 	struct buffer in;
 	uint64_t in_pos;
+	/*
+	 * While it is set a descriptor that comes with the input is kept, the
+	 * last one; all others are closed.
+	 */
+	bool takes_fd;
+	int received_fd; /* -1: none */
 };
 
 void transport_init(struct transport *transport);
@@ -49,6 +55,9 @@ void transport_adopt(struct transport *transport, int fd);
 
 /* Also from a child of fork(): the parent's connection is not disturbed. */
 void transport_close(struct transport *transport);
+
+/* The descriptor that was received, the caller's from now on; -1: none. */
+int transport_take_fd(struct transport *transport);
 
 /* Sends what the socket takes without waiting. */
 void transport_send(struct transport *transport);

@@ -86,6 +86,7 @@ enum engine_op {
 	ENGINE_STATS,	 /* -> stats[] */
 	ENGINE_COMPACT,	 /* ends when all that was dead before is gone */
 	ENGINE_BACKUP,	 /* one instant of the store into path */
+	ENGINE_SHARE,	 /* a descriptor for a reader in another process */
 	ENGINE_N_OPS
 };
 
@@ -167,6 +168,31 @@ struct engine_stat {
 	const char *text; /* for ENGINE_STAT_TEXT */
 };
 
+enum engine_share_what {
+	ENGINE_SHARE_INDEX,    /* its header */
+	ENGINE_SHARE_PRIMARY,  /* the chunk of primary buckets of that number */
+	ENGINE_SHARE_OVERFLOW, /* of overflow buckets */
+	ENGINE_SHARE_SEGMENT,  /* the segment with these low 24 bits */
+};
+
+/*
+ * What other processes read without asking (common/view.h): the index is
+ * sealed against writing and resizing, segments are opened for reading.  Who
+ * gets them can read every key and value, and knows the index's secret.
+ * The number of the index changes when a clear replaces it; asked for a part
+ * of another than the current one the answer is ENGINE_NOT_FOUND, as it is for
+ * a part that is not there (any more).  ENGINE_UNSUPPORTED: not on this
+ * system.
+ */
+struct engine_share {
+	enum engine_share_what what; /* in */
+	uint64_t number;	     /* in: which chunk or segment */
+	uint64_t index;		     /* in, out: the number of the index */
+	int fd;			     /* out: owned by the caller; result 0 */
+	uint64_t len;		     /* out: bytes that may be mapped */
+	uint32_t segment;	     /* out: its whole id */
+};
+
 struct engine_request {
 	/* in */
 	enum engine_op op;
@@ -180,6 +206,7 @@ struct engine_request {
 	size_t limit;		    /* scan: items at most; 0: 256 */
 	bool with_values;	    /* scan */
 	const char *path; /* backup: an absolute path, missing or empty */
+	struct engine_share share;	   /* share, in and out */
 	uint8_t cursor[ENGINE_CURSOR_MAX]; /* scan, in and out */
 	size_t cursor_len; /* in: 0 begins; out: 0 when the scan is over */
 	void (*done)(struct engine_request *request);

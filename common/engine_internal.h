@@ -15,6 +15,7 @@
  *	engine_worker.c	the thread that copies
  *	engine_throttle.c	writes wait where compaction falls behind
  *	engine_backup.c	a backup, on a thread of its own
+ *	engine_share.c	descriptors for readers in other processes
  *	engine_stats.c	rows of stats, state, events
  */
 #ifndef GETME_COMMON_ENGINE_INTERNAL_H
@@ -165,7 +166,7 @@ struct local {
 	struct store *store;
 	enum engine_durability durability;
 	uint64_t value_max;
-	uint64_t instance; /* random: whose cursors are good */
+	uint64_t instance; /* random: whose cursors and indexes are good */
 	struct engine_log log;
 	struct engine_compact compact;
 	struct engine_throttle throttle;
@@ -188,6 +189,7 @@ struct local {
 	enum engine_state last_state;
 	uint64_t n_requests[ENGINE_N_OPS];
 	uint64_t n_cold_reads;
+	uint64_t n_shared;
 	uint64_t n_parked;
 	uint64_t n_expired;
 	uint64_t n_groups;
@@ -340,6 +342,10 @@ void local_backup(struct local *local, struct engine_request *request);
 void local_backup_cut(struct local *local, int result);
 /* Ends a backup whose thread is done; with CANCEL, also one that is not. */
 void local_end_backup(struct local *local, bool cancel);
+
+/* ---- engine_share.c ---- */
+
+void local_share(struct local *local, struct engine_request *request);
 
 /* ---- engine_stats.c ---- */
 

@@ -113,6 +113,7 @@ void local_begin(struct local *local, struct engine_request *request)
 		[ENGINE_STATS] = local_stats,
 		[ENGINE_COMPACT] = local_compact,
 		[ENGINE_BACKUP] = local_backup,
+		[ENGINE_SHARE] = local_share,
 	};
 	int result = local_check(local, request);
 
@@ -341,6 +342,8 @@ static int open_store(struct local *local,
 
 	if (result < 0)
 		snprintf(error->text, sizeof(error->text), "%s", why.text);
+	else
+		local->store->index_number = local->instance;
 	return result;
 }
 

@@ -208,6 +208,18 @@ static void engine_rows(struct rows *rows, const struct local *local)
 	      local->pending.n_nodes);
 }
 
+static void share_rows(struct rows *rows, const struct local *local,
+		       const struct store_stats *stats)
+{
+	counter(rows, "shared_descriptors",
+		"Descriptors given to clients that read directly",
+		local->n_shared);
+	counter(rows, "pinned_bytes",
+		"Bytes of removed segments that such clients keep until they "
+		"let go: this file system punches no holes",
+		stats->pinned_bytes);
+}
+
 static void backup_rows(struct rows *rows, const struct local *local)
 {
 	const struct backup_task *task = local->backup;
@@ -232,6 +244,7 @@ void local_stats(struct local *local, struct engine_request *request)
 	compaction_rows(&rows, &stats);
 	engine_rows(&rows, local);
 	backup_rows(&rows, local);
+	share_rows(&rows, local, &stats);
 	request->stats = local->stats;
 	request->n_stats = rows.n;
 	local_finish(request, 0);

@@ -175,6 +175,7 @@ int index_new(const struct index_options *options, struct index **out)
 void index_close(struct index *index)
 {
 	index_store32(&index->header->closed, 1);
+	index_disown(index);
 }
 
 void index_free(struct index *index)

@@ -148,6 +148,21 @@ int index_presize(struct index *index, uint64_t n_keys);
 int index_load_begin(struct index *index);
 
 /*
+ * Starts to fetch what index_load_put of these N digests will touch: keys come
+ * in any order, so each is a few misses of the processor's caches, which cost
+ * little when they overlap.
+ */
+void index_load_ahead(const struct index *index, const struct digest *digests,
+		      size_t n);
+
+/*
+ * N entries of mostly different keys are about to be put: makes memory for a
+ * table that they will spread over, at once instead of page by page.  Never
+ * fails; what it did not do is done as the keys come.
+ */
+void index_load_expect(struct index *index, uint64_t n);
+
+/*
  * An entry was read: PLACE, with INDEX_TOMBSTONE in its flags for a
  * tombstone, and its sequence number.  The highest sequence of a key wins;
  * of two equal ones (copies of one entry) the first.
@@ -221,6 +236,16 @@ const struct lookup_map *index_map(const struct index *index);
  * before index_load_end: the header may be made again.
  */
 struct index_header *index_header(struct index *index);
+
+/*
+ * Marks the index as the calling thread's, until index_close or the thread's
+ * end, whatever ends it: from then on lookup_is_current tells readers in
+ * other processes that what they read is not history.  To be called before
+ * the first of them gets a descriptor; index_close and index_free must then
+ * come from the same thread.  0, also when it is marked already; -ENOTSUP: the
+ * index is private, or cannot be shared safely here.
+ */
+int index_own(struct index *index);
 
 /*
  * Descriptors for readers, owned by the index: open a description of its

@@ -61,7 +61,9 @@ struct index {
 	struct index_header *header;
 	int header_fd;
 	bool sealed;
+	bool owned; /* the header's mutex is locked (index_own) */
 	bool loading;
+	bool first_populated; /* all of the first pages, at once */
 	bool in_batch;
 	struct index_array families[INDEX_N_FAMILIES];
 	uint64_t first_pages[INDEX_N_FIRST_PAGES / 64];
@@ -100,6 +102,11 @@ static inline void index_store64(uint64_t *word, uint64_t value)
 {
 	__atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
+
+/* ---- index_owner.c ---- */
+
+/* Ends what index_own began, if it did. */
+void index_disown(struct index *index);
 
 /* ---- index.c ---- */
 

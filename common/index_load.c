@@ -47,6 +47,39 @@ int index_load_begin(struct index *index)
 	return 0;
 }
 
+void index_load_expect(struct index *index, uint64_t n)
+{
+	/* Of so many hardly any of these pages gets none. */
+	if (n >= UINT64_C(4) * INDEX_N_FIRST_PAGES && !index->first_populated)
+		index->first_populated = !index_memory_populate_first(index);
+}
+
+static struct index_node node_of(const struct index *index,
+				 const struct digest *digest)
+{
+	return index_chain_primary(
+		index, index_bucket_of(digest->lo, index->n_buckets));
+}
+
+void index_load_ahead(const struct index *index, const struct digest *digests,
+		      size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		__builtin_prefetch(node_of(index, &digests[i]).tags, 1);
+	for (i = 0; i < n; i++) {
+		struct index_node node = node_of(index, &digests[i]);
+		/* Most are new: they go behind the last. */
+		unsigned slot = index_chain_n_used(&node);
+
+		if (slot == node.n_slots)
+			continue;
+		__builtin_prefetch(&node.slots[slot], 1);
+		__builtin_prefetch(&node.sequences[slot], 1);
+	}
+}
+
 static void load_over(struct index *index, const struct index_spot *spot,
 		      const struct digest *digest,
 		      const struct index_place *place, uint64_t sequence,

@@ -8,6 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14; elsewhere an error */
+#endif
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010 /* Linux 5.1, glibc 2.32 */
 #endif
@@ -50,6 +53,8 @@ static int map_memfd(struct index *index, uint64_t len, int *fd_out, void **out)
 	base = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (base == MAP_FAILED)
 		goto fail;
+	/* Nobody else's to open again through /proc, not even to read. */
+	(void)fchmod(fd, 0400);
 	if (!seal(fd))
 		index->sealed = false;
 	*fd_out = fd;
@@ -62,9 +67,12 @@ fail:
 	return rc;
 }
 
-/* Makes pages exist, so that writing them cannot end in SIGBUS. */
-static int populate_range(const struct index *index, int fd, uint64_t off,
-			  uint64_t len)
+/*
+ * Makes pages of the mapping at BASE exist, so that writing them cannot end in
+ * SIGBUS, and maps them: one call for what would be a fault a page.
+ */
+static int populate_range(const struct index *index, int fd, void *base,
+			  uint64_t off, uint64_t len)
 {
 	int rc = index_memory_allow(index, len);
 
@@ -74,6 +82,9 @@ static int populate_range(const struct index *index, int fd, uint64_t off,
 		if (errno != EINTR)
 			return -errno;
 	}
+	if (len > INDEX_PAGE_LEN)
+		(void)madvise((unsigned char *)base + off, len,
+			      MADV_POPULATE_WRITE);
 	return 0;
 }
 
@@ -135,6 +146,8 @@ static int map_sequences(struct index *index, enum index_family f,
 		rc = map_private(len, &base);
 	if (rc)
 		return rc;
+	/* All of it is about to be written, in any order. */
+	(void)madvise(base, len, MADV_HUGEPAGE);
 	for (unsigned i = from; i < end; i++) {
 		sequences[i] = base;
 		base = (unsigned char *)base + sequences_len(f, i);
@@ -258,8 +271,8 @@ int index_memory_populate(struct index *index, enum index_family f,
 		if (chunk == family->n_chunks)
 			rc = add_chunk(index, f);
 		if (!rc)
-			rc = populate_range(index, family->fds[chunk], off,
-					    len);
+			rc = populate_range(index, family->fds[chunk],
+					    family->bases[chunk], off, len);
 		if (rc)
 			return rc;
 		family->populated += len;
@@ -267,20 +280,48 @@ int index_memory_populate(struct index *index, enum index_family f,
 	return 0;
 }
 
-int index_memory_populate_page(struct index *index, uint64_t page)
+/* The page exists from now on. */
+static void note_page(struct index *index, uint64_t page)
 {
-	uint64_t off;
-	unsigned chunk = index_chunk_of(page * INDEX_PAGE_LEN, &off);
-	int fd = index->families[INDEX_PRIMARY].fds[chunk];
-	int rc = populate_range(index, fd, off, INDEX_PAGE_LEN);
 	uint64_t reversed = 0;
 
-	if (rc)
-		return rc;
 	for (int i = 0; i < INDEX_SCAN_PAGE_BITS; i++)
 		reversed = reversed << 1 | (page >> i & 1);
 	index->first_pages[page / 64] |= UINT64_C(1) << page % 64;
 	index->scan_pages[reversed / 64] |= UINT64_C(1) << reversed % 64;
+}
+
+int index_memory_populate_page(struct index *index, uint64_t page)
+{
+	uint64_t off;
+	unsigned chunk = index_chunk_of(page * INDEX_PAGE_LEN, &off);
+	const struct index_array *primary = &index->families[INDEX_PRIMARY];
+	int rc = populate_range(index, primary->fds[chunk],
+				primary->bases[chunk], off, INDEX_PAGE_LEN);
+
+	if (!rc)
+		note_page(index, page);
+	return rc;
+}
+
+int index_memory_populate_first(struct index *index)
+{
+	const struct index_array *primary = &index->families[INDEX_PRIMARY];
+	uint64_t end;
+
+	for (uint64_t at = 0; at < INDEX_FIRST_LEN; at = end) {
+		uint64_t off;
+		unsigned chunk = index_chunk_of(at, &off);
+		int rc = populate_range(index, primary->fds[chunk],
+					primary->bases[chunk], 0,
+					index_chunk_len(chunk));
+
+		if (rc)
+			return rc;
+		end = at + index_chunk_len(chunk);
+		for (; at < end; at += INDEX_PAGE_LEN)
+			note_page(index, at / INDEX_PAGE_LEN);
+	}
 	return 0;
 }
 
@@ -366,7 +407,7 @@ static int make_header(struct index *index, uint64_t len)
 	if (rc)
 		return rc;
 	assert(base);
-	rc = populate_range(index, fd, 0, INDEX_HEADER_LEN);
+	rc = populate_range(index, fd, base, 0, INDEX_HEADER_LEN);
 	if (rc) {
 		munmap(base, len);
 		if (fd >= 0)

@@ -57,6 +57,9 @@ int index_memory_populate(struct index *index, enum index_family family,
 /* Makes one of the INDEX_N_FIRST_PAGES pages of primary buckets exist. */
 int index_memory_populate_page(struct index *index, uint64_t page);
 
+/* The same for all of these pages. */
+int index_memory_populate_first(struct index *index);
+
 /*
  * Gives every chunk its sequences, all 0; all or none.  From then on, with
  * index->loading, a new chunk gets them too.

@@ -1,6 +1,7 @@
 #include "common/lookup.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <string.h>
 
 /* What checks threads has to see each load. */
@@ -280,4 +281,13 @@ bool lookup_still(const struct lookup_stamp *stamp)
 bool lookup_closed(const struct lookup_map *map)
 {
 	return load32(&map->header->closed) != 0;
+}
+
+bool lookup_is_current(const struct lookup_map *map)
+{
+	const void *owner = map->header->owner;
+	uint32_t word = load32(owner);
+
+	return (word & FUTEX_TID_MASK) && !(word & FUTEX_OWNER_DIED) &&
+	       !lookup_closed(map);
 }

@@ -94,6 +94,14 @@ bool lookup_still(const struct lookup_stamp *stamp);
 /* Whether the writer has ended this index: whatever it says is history. */
 bool lookup_closed(const struct lookup_map *map);
 
+/*
+ * For readers in other processes: whether the index has a writer who lives,
+ * and is not closed.  While it is not current it does not change any more, so
+ * what is looked up after a true answer was true at an instant after it.  No
+ * system call.
+ */
+bool lookup_is_current(const struct lookup_map *map);
+
 enum {
 	LOOKUP_TRIES = 256,	 /* some 20 us of a bucket that stays odd */
 	LOOKUP_CHAIN_MAX = 4096, /* overflow buckets; more is nonsense */

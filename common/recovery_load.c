@@ -5,6 +5,10 @@
 #include "common/recovery_internal.h"
 #include "common/segment_reader.h"
 
+enum {
+	LINES_AT_ONCE = 32, /* of a hint: some misses more than overlap */
+};
+
 /* ---- entries into the index ---- */
 
 static uint64_t place_len(const struct recovery *out,
@@ -53,8 +57,9 @@ static void account(struct recovery *out, struct segment *segment,
 	}
 }
 
-int recovery_load_entry(struct recovery *out, struct segment *segment,
-			const struct hint_entry *entry)
+/* What a line says goes into the index, unless a clear came after it. */
+static int load(struct recovery *out, struct segment *segment,
+		const struct hint_entry *entry, const struct digest *digest)
 {
 	struct index_load_result loaded;
 	struct index_place place = {
@@ -63,7 +68,6 @@ int recovery_load_entry(struct recovery *out, struct segment *segment,
 		.len8 = entry->len8 < INDEX_LEN8_UNKNOWN ? entry->len8
 							 : INDEX_LEN8_UNKNOWN,
 	};
-	struct digest digest;
 	int result;
 
 	if (entry->sequence < out->manifest.floor)
@@ -75,8 +79,7 @@ int recovery_load_entry(struct recovery *out, struct segment *segment,
 		place.flags |= INDEX_HAS_EXPIRY;
 	if (entry->kind == ENTRY_TOMBSTONE)
 		place.flags |= INDEX_TOMBSTONE;
-	digest = digest_of(out->secret, entry->key, entry->key_len);
-	result = index_load_put(out->index, &digest, &place, entry->sequence,
+	result = index_load_put(out->index, digest, &place, entry->sequence,
 				&loaded);
 	if (result < 0)
 		return result;
@@ -84,14 +87,35 @@ int recovery_load_entry(struct recovery *out, struct segment *segment,
 	return 0;
 }
 
+int recovery_load_entry(struct recovery *out, struct segment *segment,
+			const struct hint_entry *entry)
+{
+	struct digest digest =
+		digest_of(out->secret, entry->key, entry->key_len);
+
+	return load(out, segment, entry, &digest);
+}
+
+/* Some lines at a time, so that their buckets are fetched together. */
 static int load_hint(struct recovery *out, struct segment *segment,
 		     struct hint *hint)
 {
-	struct hint_entry entry;
+	struct hint_entry entries[LINES_AT_ONCE];
+	struct digest digests[LINES_AT_ONCE];
 	int result = 0;
+	size_t n;
+	size_t i;
 
-	while (result == 0 && hint_next(hint, &entry))
-		result = recovery_load_entry(out, segment, &entry);
+	index_load_expect(out->index, hint->n_entries);
+	do {
+		for (n = 0; n < LINES_AT_ONCE && hint_next(hint, &entries[n]);
+		     n++)
+			digests[n] = digest_of(out->secret, entries[n].key,
+					       entries[n].key_len);
+		index_load_ahead(out->index, digests, n);
+		for (i = 0; i < n && result == 0; i++)
+			result = load(out, segment, &entries[i], &digests[i]);
+	} while (result == 0 && n == LINES_AT_ONCE);
 	return result;
 }
 

@@ -86,6 +86,7 @@ struct segment {
 	_Atomic bool sealed;   /* the manifest holds its length */
 	_Atomic bool replaced; /* no longer part of the store */
 	_Atomic bool cleared;  /* by a clear: the index may not know it yet */
+	_Atomic bool shared;   /* other processes may have it mapped */
 	_Atomic(struct mapping *) mapping; /* owned, mapped's; NULL: none yet */
 	struct segment *next; /* of whatever list of upkeep's it is in */
 	/* common/retire's: it may wait for its hint all the same */

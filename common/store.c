@@ -235,6 +235,7 @@ void store_make_cleared(struct store *store, struct index *index)
 	index_close(store->index);
 	retire_index(&store->retire, store->index);
 	store->index = index;
+	store->index_number++;
 	segments_each(store->segments, discard_all_replaced, store);
 	store_compact_cancel(store);
 	store->live_bytes = 0;
@@ -449,6 +450,7 @@ void store_get_stats(struct store *store, struct store_stats *stats)
 	stats->compact_total_bytes = store->run.bytes_wanted;
 	stats->compact_done_bytes = store_compact_done(store);
 	stats->retired_bytes = store->retire.held_bytes;
+	stats->pinned_bytes = upkeep.pinned_bytes;
 	stats->full = store_is_full(store);
 	stats->read_only = store->log.read_only;
 	stats->damaged = stats->damaged_entries > 0;

@@ -213,6 +213,8 @@ struct store_stats {
 	uint64_t compact_done_bytes; /* of a full compaction; 0: none runs */
 	uint64_t compact_total_bytes;
 	uint64_t retired_bytes; /* replaced, but someone may still read it */
+	/* unlinked, while others had it mapped and holes could not be punched */
+	uint64_t pinned_bytes;
 	bool full;
 	bool read_only;
 	bool damaged;

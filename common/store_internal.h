@@ -62,6 +62,7 @@ struct store {
 	struct events events;
 	struct segments *segments;
 	struct index *index;
+	uint64_t index_number; /* another one after each clear */
 	struct retire retire;
 	bool abandoned;	  /* nothing is written any more */
 	bool cannot_tell; /* the file system: what is in memory */

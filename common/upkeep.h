@@ -61,6 +61,7 @@ struct upkeep_stats {
 	uint64_t manifest_errors;
 	uint64_t n_hints_due;
 	uint64_t syncs;
+	uint64_t pinned_bytes; /* unlinked, mapped by others, not punched */
 };
 
 /* MANIFEST is taken over on success (its rows belong to upkeep then). */

@@ -229,6 +229,26 @@ static void write_hint(struct upkeep *upkeep, const struct segment *segment)
 	unlock(upkeep);
 }
 
+/*
+ * A file whose name is gone keeps its room while another process has it
+ * mapped, asleep perhaps; so the room is given back before the descriptor is.
+ * Who reads there sees zeros, fails the check and looks again.  Not where a
+ * backup has linked the file: its room is the backup's.
+ */
+static void punch_unlinked(struct upkeep *upkeep, const struct segment *segment)
+{
+	struct io *io = upkeep->io;
+	struct io_stat stat;
+
+	if (io->stat(io, segment->fd, &stat) < 0 || stat.n_links > 0)
+		return;
+	if (io->punch(io, segment->fd, 0, stat.size) == 0 || !segment->shared)
+		return;
+	lock(upkeep);
+	upkeep->stats.pinned_bytes += stat.allocated;
+	unlock(upkeep);
+}
+
 static void discard(struct upkeep *upkeep, struct segment *segment)
 {
 	const struct manifest_segment *row =
@@ -238,6 +258,7 @@ static void discard(struct upkeep *upkeep, struct segment *segment)
 	if ((!row || row->state == MANIFEST_REPLACED) && !upkeep->frozen) {
 		segment_unlink(upkeep->io, upkeep->dir, segment->id);
 		manifest_remove(&upkeep->manifest, segment->id);
+		punch_unlinked(upkeep, segment);
 	}
 	segment_free(upkeep->io, segment);
 }

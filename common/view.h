@@ -1,7 +1,7 @@
 /*
  * view: reading entries through the index, without a lock.
  *
- * The same code for the daemon's loop, the compactor and, later, for client
+ * The same code for the daemon's loop, the compactor and for client
  * processes that map the index and the segments read-only: it sees an index
  * only as a lookup_map and segments only through a view_source.
  *

@@ -1,7 +1,9 @@
 #include "daemon/connection.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "daemon/dispatch.h"
@@ -71,6 +73,8 @@ static void enter(struct connection *connection, enum connection_state state)
 	connection->state = state;
 	if (state != CONNECTION_CLOSED)
 		return;
+	if (connection->n_lent > 0)
+		service->metrics.direct_readers--;
 	loop_watch_free(connection->watch);
 	connection->watch = NULL;
 	close(connection->fd);
@@ -207,6 +211,7 @@ static void take_answer(struct engine_request *engine)
 	struct connection *connection = request->connection;
 	size_t len;
 
+	request_take_fd(request);
 	if (!connection) {
 		request_free(request);
 		return;
@@ -238,10 +243,36 @@ static int add_reply(struct connection *connection, struct request *request)
 	/* Without a reply (no memory for one) the order is lost. */
 	if (request->reply.len == 0)
 		return -ENOMEM;
+	if (request->has_fd) {
+		request->has_fd = false;
+		return output_add_descriptor(&connection->output,
+					     &request->reply, request->fd);
+	}
 	if (request->n_values == 0)
 		return output_add(&connection->output, &request->reply);
 	return output_add_split(&connection->output, &request->reply,
 				request->values, request->n_values);
+}
+
+/*
+ * What was sent and not received yet is the kernel's, and counts for all
+ * clients together: one that takes none gets no more of them.
+ */
+bool connection_lend(struct connection *connection)
+{
+	struct metrics *metrics = &connection->service->metrics;
+	int unread = 0;
+
+	if (connection->n_lent == 0)
+		metrics->direct_readers++;
+	if (connection->lent_ahead >= LIMITS_LENT_AHEAD &&
+	    ioctl(connection->fd, SIOCOUTQ, &unread) == 0 && unread == 0)
+		connection->lent_ahead = 0;
+	connection->n_lent++;
+	if (connection->lent_ahead >= LIMITS_LENT_AHEAD)
+		return false;
+	connection->lent_ahead++;
+	return true;
 }
 
 /* Replies whose turn it is go to the output. */

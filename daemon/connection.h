@@ -61,6 +61,8 @@ struct connection {
 	size_t reply_guess;	    /* bytes of a read's reply */
 	size_t read_window;	    /* reads under way at most */
 	uint64_t drain_deadline_ms; /* CLOCK_MONOTONIC; 0: none */
+	uint64_t n_lent;	    /* descriptors that it asked for and got */
+	unsigned int lent_ahead;    /* since it had taken all of its replies */
 };
 
 /* Takes FD over, which does not block.  -ENOMEM: FD is still the caller's. */
@@ -69,6 +71,9 @@ int connection_new(struct service *service, int fd, uid_t uid,
 
 /* May a further request be taken in? */
 bool connection_has_room(const struct connection *connection);
+
+/* Whether a further descriptor may be sent; counts it if so. */
+bool connection_lend(struct connection *connection);
 
 /* Adds REQUEST, which dispatch_begin or dispatch_fail was called for. */
 void connection_add(struct connection *connection, struct request *request);

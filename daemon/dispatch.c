@@ -54,6 +54,8 @@ static const struct dispatch_method methods[METHOD_COUNT_OF] = {
 			     REQUEST_TASK, 0 },
 	[METHOD_BACKUP] = { dispatch_prepare_backup, dispatch_reply_nothing,
 			    REQUEST_TASK, 0 },
+	[METHOD_ATTACH] = { dispatch_prepare_attach, dispatch_reply_attach,
+			    REQUEST_READ, ENGINE_NOT_FOUND },
 };
 
 /* An error that was decoded or made; the reply stays empty without memory. */

@@ -59,16 +59,25 @@ static int fill_limits(const struct service *service,
 	return 0;
 }
 
-static int fill_capabilities(struct message_reply *reply)
+static bool is_offered(const struct service *service, enum method_id method)
+{
+	return method != METHOD_ATTACH || service->limits.direct_reads;
+}
+
+static int fill_capabilities(const struct service *service,
+			     struct message_reply *reply)
 {
 	reply->capabilities =
 		calloc(METHOD_COUNT_OF, sizeof(*reply->capabilities));
 	if (!reply->capabilities)
 		return -ENOMEM;
-	reply->n_capabilities = METHOD_COUNT_OF;
-	for (int i = 0; i < METHOD_COUNT_OF; i++)
-		reply->capabilities[i] =
-			bytes_of(method_get((enum method_id)i)->name);
+	for (int i = 0; i < METHOD_COUNT_OF; i++) {
+		enum method_id id = (enum method_id)i;
+
+		if (is_offered(service, id))
+			reply->capabilities[reply->n_capabilities++] =
+				bytes_of(method_get(id)->name);
+	}
 	return 0;
 }
 
@@ -80,7 +89,7 @@ int dispatch_reply_hello(struct request *request, struct message_reply *reply)
 		return result;
 	reply->protocol = MESSAGE_PROTOCOL;
 	reply->server = bytes_of("getmed " GETME_VERSION);
-	return fill_capabilities(reply);
+	return fill_capabilities(request->service, reply);
 }
 
 /* ping, clear, sync, compact and backup */

@@ -49,6 +49,8 @@ int dispatch_prepare_hello(struct request *request);
 int dispatch_prepare_stats(struct request *request);
 int dispatch_prepare_compact(struct request *request);
 int dispatch_prepare_backup(struct request *request);
+int dispatch_prepare_attach(struct request *request);
+int dispatch_reply_attach(struct request *request, struct message_reply *reply);
 int dispatch_reply_hello(struct request *request, struct message_reply *reply);
 int dispatch_reply_nothing(struct request *request,
 			   struct message_reply *reply);

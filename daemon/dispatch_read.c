@@ -92,6 +92,7 @@ void dispatch_restore(struct request *request)
 {
 	struct engine_request *engine = &request->engine;
 
+	request_drop_fd(request);
 	engine->result = 0;
 	engine->items = NULL;
 	engine->n_items = 0;

@@ -20,6 +20,7 @@ struct limits {
 	uint64_t max_input;    /* bytes of a connection's requests under way */
 	uint64_t max_output;   /* bytes of replies that wait for their peer */
 	uint64_t drain_timeout_ms;
+	bool direct_reads; /* clients may attach */
 };
 
 enum {
@@ -65,6 +66,8 @@ enum {
 	LIMITS_DISCARD_SHARE = 128 << 20,
 	/* A reply this large is queued as it is instead of being copied. */
 	LIMITS_REPLY_MOVE = 16 << 10,
+	/* Descriptors sent to a client that may not have taken them yet. */
+	LIMITS_LENT_AHEAD = 8,
 	/* Bytes of buffers that an idle connection or record keeps. */
 	LIMITS_OUTPUT_KEEP = 16 << 10,
 	/*
@@ -105,6 +108,7 @@ static inline void limits_default(struct limits *limits)
 	limits->max_input = LIMITS_INPUT;
 	limits->max_output = LIMITS_OUTPUT;
 	limits->drain_timeout_ms = LIMITS_DRAIN_MS;
+	limits->direct_reads = true;
 }
 
 /* The largest body of a frame, either way: the largest value, or batch. */

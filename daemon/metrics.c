@@ -68,6 +68,8 @@ size_t metrics_rows(const struct metrics *metrics, uint64_t now_ms,
 			    "Clients that were accepted");
 	rows[n++] = counter("connections_refused_total", metrics->refused_total,
 			    "Clients that were refused");
+	rows[n++] = gauge("direct_readers", metrics->direct_readers,
+			  "Clients that read from shared memory");
 	for (int i = 0; i < METHOD_COUNT_OF; i++)
 		rows[n++] =
 			counter(request_names[i], metrics->requests_total[i],

@@ -21,6 +21,7 @@ struct metrics {
 	uint64_t connections;
 	uint64_t connections_total;
 	uint64_t refused_total;
+	uint64_t direct_readers; /* connections that have attached */
 	uint64_t requests_total[METHOD_COUNT_OF];
 	uint64_t errors_total;	  /* error replies */
 	uint64_t bytes_in_total;  /* read from clients */

@@ -20,6 +20,7 @@ enum kind {
 	KIND_DURABILITY, /* enum engine_durability */
 	KIND_LEVEL,	 /* enum logging_level */
 	KIND_HOURS,	 /* struct engine_hours */
+	KIND_SWITCH,	 /* bool */
 };
 
 struct option_row {
@@ -79,6 +80,8 @@ static const struct option_row rows[] = {
 	  MEMBER(compaction.small_segments), 2, 1000000, NULL },
 	{ "compact-disk", "SIZE", KIND_SIZE, MEMBER(compaction.disk_bytes),
 	  1, UINT64_MAX, NULL },
+	{ "direct-reads", "yes|no", KIND_SWITCH, MEMBER(limits.direct_reads),
+	  0, 0, NULL },
 	{ "drain-timeout", "TIME", KIND_TIME, MEMBER(limits.drain_timeout_ms),
 	  1, day_ms, "wait for peers when stopping (5s)" },
 	{ "log-level", "LEVEL", KIND_LEVEL, MEMBER(log_level), 0, 0,
@@ -123,6 +126,17 @@ static int parse_mode(const char *text, unsigned int *mode)
 	}
 	*mode = value;
 	return value <= 0777 ? 0 : -EINVAL;
+}
+
+static int parse_switch(const char *text, bool *on)
+{
+	if (strcmp(text, "yes") == 0)
+		*on = true;
+	else if (strcmp(text, "no") == 0)
+		*on = false;
+	else
+		return -EINVAL;
+	return 0;
 }
 
 static int parse_durability(const char *text,
@@ -265,6 +279,10 @@ static int set_row(struct options *options, const struct option_row *row,
 		if (parse_hours(value, member) < 0)
 			return refuse(failure, row, value,
 				      "two hours, as 22-6: from 0 to 24");
+		return 0;
+	case KIND_SWITCH:
+		if (parse_switch(value, member) < 0)
+			return refuse(failure, row, value, "yes or no");
 		return 0;
 	}
 	return -EINVAL;

@@ -5,12 +5,14 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include "daemon/limits.h"
 
 struct output_chunk {
 	struct output_chunk *next;
 	struct buffer bytes;
+	int fd; /* goes with its first byte; -1: none */
 };
 
 enum {
@@ -25,9 +27,18 @@ static void release(const struct output *output, struct buffer *bytes)
 		buffer_deinit(bytes);
 }
 
+static void close_fd(struct output_chunk *chunk)
+{
+	if (chunk->fd >= 0)
+		close(chunk->fd);
+	chunk->fd = -1;
+}
+
 static void drop_head(struct output *output)
 {
 	struct output_chunk *chunk = output->head;
+
+	close_fd(chunk);
 
 	output->head = chunk->next;
 	if (!output->head)
@@ -49,6 +60,7 @@ static struct output_chunk *add_chunk(struct output *output)
 
 	if (!chunk)
 		return NULL;
+	chunk->fd = -1;
 	if (output->tail)
 		output->tail->next = chunk;
 	else
@@ -99,6 +111,20 @@ int output_add(struct output *output, struct buffer *buffer)
 	return 0;
 }
 
+int output_add_descriptor(struct output *output, struct buffer *buffer, int fd)
+{
+	struct output_chunk *chunk = output->tail;
+
+	if (!chunk || chunk->bytes.len > 0)
+		chunk = add_chunk(output);
+	if (!chunk || output_add(output, buffer) < 0) {
+		close(fd);
+		return -ENOMEM;
+	}
+	chunk->fd = fd;
+	return 0;
+}
+
 int output_add_split(struct output *output, struct buffer *buffer,
 		     struct output_value *values, size_t n)
 {
@@ -143,15 +169,37 @@ static void consume(struct output *output, size_t len)
 	}
 }
 
+union control {
+	struct cmsghdr header;
+	char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+static void add_control(struct msghdr *message, union control *control, int fd)
+{
+	memset(control, 0, sizeof(*control));
+	control->header.cmsg_len = CMSG_LEN(sizeof(fd));
+	control->header.cmsg_level = SOL_SOCKET;
+	control->header.cmsg_type = SCM_RIGHTS;
+	memcpy(CMSG_DATA(&control->header), &fd, sizeof(fd));
+	message->msg_control = control;
+	message->msg_controllen = sizeof(*control);
+}
+
 static ssize_t send_chunks(const struct output *output, int fd, size_t max)
 {
 	struct iovec iov[CHUNKS_AT_ONCE];
 	struct msghdr message = { .msg_iov = iov };
+	union control control;
 	ssize_t n;
 
+	if (output->head->fd >= 0)
+		add_control(&message, &control, output->head->fd);
 	for (const struct output_chunk *chunk = output->head;
 	     chunk && max > 0 && message.msg_iovlen < CHUNKS_AT_ONCE;
 	     chunk = chunk->next) {
+		/* The next descriptor goes with a message of its own. */
+		if (chunk != output->head && chunk->fd >= 0)
+			break;
 		size_t len = chunk->bytes.len < max ? chunk->bytes.len : max;
 
 		iov[message.msg_iovlen].iov_base = chunk->bytes.data;
@@ -172,10 +220,16 @@ long output_write(struct output *output, int fd, size_t max)
 	if (output->len == 0)
 		return 0;
 	n = send_chunks(output, fd, max);
+	if (n == -ETOOMANYREFS) {
+		close_fd(output->head);
+		n = send_chunks(output, fd, max);
+	}
 	/* No memory or buffers for the message: the peer may take it later. */
 	if (n == -EAGAIN || n == -ENOBUFS || n == -ENOMEM)
 		return 0;
-	if (n > 0)
+	if (n > 0) {
+		close_fd(output->head);
 		consume(output, (size_t)n);
+	}
 	return (long)n;
 }

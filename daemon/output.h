@@ -31,6 +31,13 @@ void output_deinit(struct output *output);
  */
 int output_add(struct output *output, struct buffer *buffer);
 
+/*
+ * The same for a reply that FD goes along with, taken over: it arrives with
+ * the reply's first byte.  Where the kernel has too many descriptors under
+ * way the reply leaves without it.
+ */
+int output_add_descriptor(struct output *output, struct buffer *buffer, int fd);
+
 /* A large run of bytes in the middle of a reply, in memory of its own. */
 struct output_value {
 	size_t off; /* it belongs before the reply's byte there */

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/limits.h"
 #include "daemon/service.h"
@@ -17,6 +18,23 @@ void request_drop_values(struct request *request)
 	request->values = NULL;
 	request->n_values = 0;
 	request->values_len = 0;
+}
+
+void request_take_fd(struct request *request)
+{
+	const struct engine_request *engine = &request->engine;
+
+	if (engine->op != ENGINE_SHARE || engine->result != 0)
+		return;
+	request->fd = engine->share.fd;
+	request->has_fd = true;
+}
+
+void request_drop_fd(struct request *request)
+{
+	if (request->has_fd)
+		close(request->fd);
+	request->has_fd = false;
 }
 
 static void destroy(struct request *request)
@@ -90,6 +108,7 @@ void request_free(struct request *request)
 	pool = &request->service->pool;
 	request_drop_input(request);
 	request_drop_values(request);
+	request_drop_fd(request);
 	empty(request, &request->reply);
 	if (pool->n_free >= LIMITS_RECORDS_FREE) {
 		destroy(request);

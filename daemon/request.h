@@ -66,6 +66,8 @@ struct request {
 	struct output_value *values; /* owned: of the reply, not in it */
 	size_t n_values;
 	size_t values_len; /* bytes */
+	bool has_fd;
+	int fd; /* owned: leaves with the reply */
 };
 
 /* All zero is an empty one. */
@@ -90,6 +92,10 @@ static inline size_t request_reply_len(const struct request *request)
 {
 	return request->reply.len + request->values_len;
 }
+
+/* The engine has answered: a descriptor that it gave is the request's. */
+void request_take_fd(struct request *request);
+void request_drop_fd(struct request *request);
 
 /* Drops the values that belong to the reply. */
 void request_drop_values(struct request *request);

@@ -31,6 +31,11 @@
  *             where they are not known)
  *   stats     [[name, kind, value, help]...], kind "counter", "gauge" (the
  *             value a number) or "text" (the value a str)
+ *   attach    nil when that is not there (any more), else [index, len, id]
+ *             and, with the frame's first byte, one descriptor (SCM_RIGHTS): of
+ *             the index' header, or of the chunk or segment that an option
+ *             names, of which LEN bytes may be mapped; index is the number
+ *             of the index that is current
  * A batch operation is ["put", key, value, {ttl, expires_at, if_absent,
  * if_version}] or ["delete", key, {if_version}]; the map may be left out.
  *
@@ -123,6 +128,10 @@ struct message_options {
 	uint64_t if_version;
 	uint64_t limit;
 	uint64_t protocol;
+	uint64_t index;
+	uint64_t primary;
+	uint64_t overflow;
+	uint64_t segment;
 	enum message_durability durability;
 	bool values;
 	struct message_bytes prefix;
@@ -193,7 +202,7 @@ struct message_limit {
 struct message_reply {
 	uint32_t id;
 	struct message_error error;
-	bool missing; /* nil: get, stat, touch; condition: put, delete */
+	bool missing; /* nil: get, stat, touch, attach; a condition: put, delete */
 	struct message_item *items; /* get, stat: 1; get_many, scan: n */
 	size_t n_items;
 	bool with_values;	     /* scan */
@@ -204,8 +213,10 @@ struct message_reply {
 	bool condition_failed; /* batch */
 	uint64_t failed_index; /* batch */
 	enum message_durability durability;
-	int64_t number; /* incr */
-	uint64_t count; /* count; delete: deleted */
+	int64_t number;	  /* incr */
+	uint64_t count;	  /* count; delete: deleted; attach: len */
+	uint64_t index;	  /* attach */
+	uint64_t segment; /* attach: its whole id; of what is none, 0 */
 	struct message_stat *stats;
 	size_t n_stats;
 	uint64_t protocol; /* hello */

@@ -177,6 +177,20 @@ static void encode_count(struct message_writer *writer, enum method_id method,
 	message_writer_uint(writer, reply->count);
 }
 
+static void encode_attach(struct message_writer *writer, enum method_id method,
+			  const struct message_reply *reply)
+{
+	(void)method;
+	if (reply->missing) {
+		message_writer_nil(writer);
+		return;
+	}
+	message_writer_array(writer, 3);
+	message_writer_uint(writer, reply->index);
+	message_writer_uint(writer, reply->count);
+	message_writer_uint(writer, reply->segment);
+}
+
 static void encode_scan_item(struct message_writer *writer, bool with_values,
 			     const struct message_item *item)
 {
@@ -249,7 +263,7 @@ static void (*const encoders[METHOD_COUNT_OF])(struct message_writer *,
 	[METHOD_CLEAR] = encode_nothing,     [METHOD_COUNT] = encode_count,
 	[METHOD_SCAN] = encode_scan,	     [METHOD_SYNC] = encode_nothing,
 	[METHOD_STATS] = encode_stats,	     [METHOD_COMPACT] = encode_nothing,
-	[METHOD_BACKUP] = encode_nothing,
+	[METHOD_BACKUP] = encode_nothing,    [METHOD_ATTACH] = encode_attach,
 };
 
 void message_parts_deinit(struct message_parts *parts)

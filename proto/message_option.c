@@ -40,6 +40,13 @@ static const struct option_row rows[] = {
 	{ "prefix", OPT_PREFIX, TYPE_KEY_PART, MEMBER(prefix), "binary" },
 	{ "limit", OPT_LIMIT, TYPE_UINT, MEMBER(limit), "an unsigned integer" },
 	{ "values", OPT_VALUES, TYPE_BOOL, MEMBER(values), "true or false" },
+	{ "index", OPT_INDEX, TYPE_UINT, MEMBER(index), "an unsigned integer" },
+	{ "primary", OPT_PRIMARY, TYPE_UINT, MEMBER(primary),
+	  "an unsigned integer" },
+	{ "overflow", OPT_OVERFLOW, TYPE_UINT, MEMBER(overflow),
+	  "an unsigned integer" },
+	{ "segment", OPT_SEGMENT, TYPE_UINT, MEMBER(segment),
+	  "an unsigned integer" },
 };
 
 enum {
@@ -162,6 +169,8 @@ static int check_options(const struct message_scope *scope,
 {
 	static const unsigned int conditions = OPT_IF_ABSENT | OPT_IF_VERSION;
 	static const unsigned int expiries = OPT_TTL | OPT_EXPIRES_AT;
+	static const unsigned int parts =
+		OPT_PRIMARY | OPT_OVERFLOW | OPT_SEGMENT;
 
 	if ((options->present & expiries) == expiries)
 		return message_fail(scope, MESSAGE_ERROR_BAD_PARAMS,
@@ -171,6 +180,10 @@ static int check_options(const struct message_scope *scope,
 		return message_fail(scope, MESSAGE_ERROR_BAD_PARAMS,
 				    "options \"if_absent\" and \"if_version\" "
 				    "exclude each other");
+	if (__builtin_popcount(options->present & parts) > 1)
+		return message_fail(scope, MESSAGE_ERROR_BAD_PARAMS,
+				    "options \"primary\", \"overflow\" and "
+				    "\"segment\" exclude each other");
 	if (options->prefix.len > MESSAGE_KEY_MAX)
 		return message_fail(scope, MESSAGE_ERROR_TOO_LARGE,
 				    "prefix of %zu bytes: a key has 1 to %d",

@@ -106,6 +106,32 @@ static int decode_count(struct message_scope *scope, enum method_id method,
 				&reply->count);
 }
 
+static int decode_attach(struct message_scope *scope, enum method_id method,
+			 const msgpack_object *object,
+			 struct message_reply *reply)
+{
+	const msgpack_object *e;
+	int r;
+
+	(void)method;
+	if (message_is_nil(object)) {
+		reply->missing = true;
+		return 0;
+	}
+	e = message_get_tuple(scope, object, 3);
+	if (!e)
+		return -EPROTO;
+	r = message_get_uint(scope, "index", &e[0], 0, UINT64_MAX,
+			     &reply->index);
+	if (r == 0)
+		r = message_get_uint(scope, "len", &e[1], 0, UINT64_MAX,
+				     &reply->count);
+	if (r == 0)
+		r = message_get_uint(scope, "id", &e[2], 0, UINT32_MAX,
+				     &reply->segment);
+	return r;
+}
+
 static int decode_nothing(struct message_scope *scope, enum method_id method,
 			  const msgpack_object *object,
 			  struct message_reply *reply)
@@ -142,6 +168,7 @@ static int decode_result(struct message_scope *scope, enum method_id method,
 		[METHOD_STATS] = message_info_decode_stats,
 		[METHOD_COMPACT] = decode_nothing,
 		[METHOD_BACKUP] = decode_nothing,
+		[METHOD_ATTACH] = decode_attach,
 	};
 
 	return decoders[method](scope, method, object, reply);

@@ -37,7 +37,9 @@
 	X(SYNC, "sync", "", 0)                                                 \
 	X(STATS, "stats", "", 0)                                               \
 	X(COMPACT, "compact", "", 0)                                           \
-	X(BACKUP, "backup", "p", 0)
+	X(BACKUP, "backup", "p", 0)                                            \
+	X(ATTACH, "attach", "",                                                \
+	  OPT_INDEX | OPT_PRIMARY | OPT_OVERFLOW | OPT_SEGMENT)
 
 /* Options of requests: name on the wire, msgpack type. */
 enum method_option {
@@ -52,6 +54,10 @@ enum method_option {
 	OPT_PREFIX = 1 << 8,	 /* "prefix"     bin */
 	OPT_LIMIT = 1 << 9,	 /* "limit"      uint */
 	OPT_VALUES = 1 << 10,	 /* "values"     bool */
+	OPT_INDEX = 1 << 11,	 /* "index"      uint: which one is meant */
+	OPT_PRIMARY = 1 << 12,	 /* "primary"    uint: a chunk's number */
+	OPT_OVERFLOW = 1 << 13,	 /* "overflow"   uint: a chunk's number */
+	OPT_SEGMENT = 1 << 14,	 /* "segment"    uint: its id's low 24 bits */
 };
 
 enum method_id {

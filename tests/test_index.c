@@ -1074,7 +1074,7 @@ static void test_of_two_copies_of_an_entry_the_first_stays(void **state)
 }
 
 /* While it grows, with or without room given at first. */
-static void load_many(uint64_t presize)
+static void load_many(uint64_t presize, uint64_t expect)
 {
 	enum { N = 900000 };
 	struct index *index = new_index();
@@ -1083,11 +1083,16 @@ static void load_many(uint64_t presize)
 	if (presize)
 		assert_int_equal(index_presize(index, presize), 0);
 	assert_int_equal(index_load_begin(index), 0);
+	if (expect)
+		index_load_expect(index, expect);
 	for (uint64_t i = 0; i < 2 * N; i++) {
 		uint64_t key = i * 7919 % N; /* each twice, mixed */
 		uint64_t sequence = mix(i);
 		struct index_place place = place_nr(sequence);
+		struct digest ahead[2] = { digest_nr(key), digest_nr(i) };
 
+		/* A hint alone: it changes nothing. */
+		index_load_ahead(index, ahead, i % 3);
 		load(index, digest_nr(key), place, sequence);
 	}
 	assert_int_equal(index_count(index), N);
@@ -1110,14 +1115,63 @@ static void test_loading_grows_the_table(void **state)
 {
 	(void)state;
 	start_random("load");
-	load_many(0);
+	load_many(0, 0);
+}
+
+static void test_loading_what_was_expected(void **state)
+{
+	(void)state;
+	start_random("load, expected");
+	load_many(0, 900000);
+}
+
+/* Few keys get no memory for many. */
+static void test_expecting_few_takes_no_memory(void **state)
+{
+	struct index *index = new_index();
+	uint64_t before = stats_of(index).memory_len;
+
+	(void)state;
+	assert_int_equal(index_load_begin(index), 0);
+	index_load_expect(index, 1000);
+	assert_int_equal(stats_of(index).memory_len, before);
+	index_load_expect(index, 900000);
+	assert_true(stats_of(index).memory_len >= before + (16 << 20));
+	index_load_end(index);
+	check_table(index);
+	index_free(index);
+}
+
+/* What cannot be had ahead is had, or not, when it is needed. */
+static void test_expecting_without_memory_changes_nothing(void **state)
+{
+	struct limiter limiter = { 0, UINT64_MAX };
+	struct index_options options = limited(&limiter);
+	struct index *index = NULL;
+
+	(void)state;
+	assert_int_equal(index_new(&options, &index), 0);
+	assert_int_equal(index_load_begin(index), 0);
+	for (uint64_t n = 0; n < 8; n++) {
+		limiter.n_asked = 0;
+		limiter.n_allowed = n;
+		index_load_expect(index, 900000);
+	}
+	limiter.n_allowed = UINT64_MAX;
+	for (uint64_t i = 0; i < 2000; i++)
+		load(index, digest_nr(i), place_nr(i), i);
+	index_load_end(index);
+	check_table(index);
+	for (uint64_t i = 0; i < 2000; i++)
+		assert_at(index, digest_nr(i), place_nr(i));
+	index_free(index);
 }
 
 static void test_loading_into_a_presized_table(void **state)
 {
 	(void)state;
 	start_random("load, presized");
-	load_many(900000);
+	load_many(900000, 0);
 }
 
 static void test_tombstones_do_not_leave_a_blown_up_table(void **state)
@@ -1404,6 +1458,7 @@ int main(void)
 		PRIVATE(test_random_changes_of_a_crowded_bucket_agree),
 		PRIVATE(test_loading_grows_the_table),
 		PRIVATE(test_loading_into_a_presized_table),
+		PRIVATE(test_loading_what_was_expected),
 		PRIVATE(test_tombstones_do_not_leave_a_blown_up_table),
 		PRIVATE(test_scan_sees_each_key_once_while_it_changes),
 		PRIVATE(test_a_small_index_takes_little_memory),
@@ -1423,6 +1478,9 @@ int main(void)
 			test_of_two_copies_of_an_entry_the_first_stays),
 		cmocka_unit_test(test_loading_grows_the_table),
 		cmocka_unit_test(test_loading_into_a_presized_table),
+		cmocka_unit_test(test_loading_what_was_expected),
+		cmocka_unit_test(test_expecting_few_takes_no_memory),
+		cmocka_unit_test(test_expecting_without_memory_changes_nothing),
 		cmocka_unit_test(test_tombstones_do_not_leave_a_blown_up_table),
 		cmocka_unit_test(test_loading_fails_cleanly_without_memory),
 		cmocka_unit_test(test_rebuild_without_memory_keeps_the_table),

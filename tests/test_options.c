@@ -75,8 +75,9 @@ static void test_every_option_is_taken(void **state)
 			 0);
 	assert_int_equal(parse("--max-connections 10 --max-pipeline 7 "
 			       "--max-connections-per-uid 5 --max-input 1M "
-			       "--max-output 2M"),
+			       "--max-output 2M --direct-reads no"),
 			 0);
+	assert_false(options.limits.direct_reads);
 	assert_string_equal(options.store, "/s");
 	assert_string_equal(options.socket, "/x.sock");
 	assert_string_equal(options.config, "/c");
@@ -143,6 +144,7 @@ static void test_malformed_options_are_refused(void **state)
 		"--max-value=",
 		"--log-level loud",
 		"--max-connections 0",
+		"--direct-reads maybe",
 		"--max-connections 1K",
 		"--max-pipeline 0",
 		"--max-pipeline 65537",

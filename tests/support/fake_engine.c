@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <time.h>
 
 enum {
@@ -371,6 +372,17 @@ static int do_task(struct fake_engine *self, struct engine_request *request)
 	return behaviour->task_result;
 }
 
+static int do_share(const struct fake_engine *self,
+		    struct engine_request *request)
+{
+	if (self->behaviour.share_result != 0)
+		return self->behaviour.share_result;
+	request->share.index = 7;
+	request->share.len = 4096 + request->share.number;
+	request->share.fd = dup(self->behaviour.share_fd);
+	return request->share.fd < 0 ? -EMFILE : 0;
+}
+
 static int perform(struct fake_engine *self, struct engine_request *request)
 {
 	const struct fake_behaviour *behaviour = &self->behaviour;
@@ -404,6 +416,8 @@ static int perform(struct fake_engine *self, struct engine_request *request)
 		return do_scan(self, request);
 	case ENGINE_COUNT:
 		return do_count(self, request);
+	case ENGINE_SHARE:
+		return do_share(self, request);
 	default:
 		return -EINVAL;
 	}

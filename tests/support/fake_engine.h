@@ -27,6 +27,8 @@ struct fake_behaviour {
 	int item_result;  /* not 0: of every item of get_many and scan */
 	int task_result;  /* not 0: of compact and backup, with task_text */
 	const char *task_text;
+	int share_result;     /* not 0: of share */
+	int share_fd;	      /* share gives a copy of it */
 	bool hold_tasks;      /* these are not answered */
 	unsigned int n_tasks; /* out: how many were answered */
 	char path[256];	      /* out: the last backup's */

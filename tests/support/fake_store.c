@@ -482,6 +482,9 @@ static void answer(struct fake_store *store, const struct fake_hello *hello,
 	case METHOD_STATS:
 		answer_stats(store, reply);
 		return;
+	case METHOD_ATTACH:
+		reply->error.code = MESSAGE_ERROR_UNSUPPORTED;
+		return;
 	case METHOD_PING:
 	case METHOD_SYNC:
 	case METHOD_COMPACT:

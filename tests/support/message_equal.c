@@ -15,6 +15,8 @@ static bool same_options(const struct message_options *a,
 	return a->present == b->present && a->ttl_ms == b->ttl_ms &&
 	       a->expires_at_ms == b->expires_at_ms &&
 	       a->if_version == b->if_version && a->limit == b->limit &&
+	       a->index == b->index && a->primary == b->primary &&
+	       a->overflow == b->overflow && a->segment == b->segment &&
 	       a->protocol == b->protocol && a->durability == b->durability &&
 	       a->values == b->values && same_bytes(&a->prefix, &b->prefix) &&
 	       same_bytes(&a->client, &b->client);
@@ -115,7 +117,8 @@ static bool same_scalars(const struct message_reply *a,
 	       a->condition_failed == b->condition_failed &&
 	       a->failed_index == b->failed_index &&
 	       a->durability == b->durability && a->number == b->number &&
-	       a->count == b->count && a->protocol == b->protocol &&
+	       a->count == b->count && a->index == b->index &&
+	       a->segment == b->segment && a->protocol == b->protocol &&
 	       same_bytes(&a->cursor, &b->cursor) &&
 	       same_bytes(&a->server, &b->server);
 }

@@ -1,0 +1,69 @@
+/*
+ * direct_internal: what the parts of direct share, for direct*.c only.
+ *
+ *	direct.c	states, single keys
+ *	direct_attach.c	asking for descriptors
+ *	direct_many.c	many keys
+ *	direct_map.c	what is mapped
+ */
+#ifndef GETME_CLIENT_DIRECT_INTERNAL_H
+#define GETME_CLIENT_DIRECT_INTERNAL_H
+
+#include "client/direct.h"
+#include "client/direct_map.h"
+#include "common/view.h"
+#include "proto/buffer.h"
+
+enum {
+	/*
+	 * Bytes of buffers that are kept for the next call.  Of values, this
+	 * is also what a program sees that reads large ones now and then.
+	 */
+	DIRECT_KEEP = 1 << 20,
+	/* Descriptors that one call asks for at most: more is nonsense. */
+	DIRECT_ASKS_MAX = 256,
+};
+
+enum direct_state {
+	DIRECT_DETACHED,
+	DIRECT_ATTACHED,
+	DIRECT_REFUSED,
+};
+
+struct direct {
+	enum direct_state state;
+	uint64_t connection; /* handle->n_connections when it was entered */
+	uint64_t n_passed;   /* reads over the socket since it was REFUSED */
+	uint64_t pass_max;   /* after so many attach again */
+	uint64_t index;	     /* the daemon's number of the index */
+	struct getme *handle; /* of the call under way */
+	unsigned int n_asks;  /* in it */
+	struct direct_map map;
+	struct view view;
+	struct view_buffer buffer; /* the last value */
+	/* of get_many */
+	struct buffer values;
+	struct view_key *keys;
+	struct view_found *found;
+	size_t keys_cap;
+};
+
+/* Whether a direct read may be tried; attaches where that is due. */
+bool direct_begin(struct getme *handle);
+
+/*
+ * After a lookup without an answer: the chunk that it lacked was attached, try
+ * again.
+ */
+bool direct_add_chunk_for(struct direct *direct, const struct digest *digest);
+
+/* ---- direct_attach.c: over the connection as it is ---- */
+
+/* 0; -ENOTSUP: the daemon does not do this; -errno: not now. */
+int direct_attach_index(struct direct *direct);
+/* 0; -ENODATA: it is not there; -errno. */
+int direct_attach_chunk(struct direct *direct, enum index_family family,
+			unsigned int number);
+int direct_attach_segment(struct direct *direct, uint32_t low);
+
+#endif
