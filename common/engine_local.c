@@ -17,6 +17,8 @@ enum {
 	ROUNDS_MAX = 64,
 	/* so many reads keep a disk busy; they do little else than wait */
 	POOL_THREADS = 4,
+	/* writes under way whose memory is kept: 3 MiB */
+	WRITES_KEPT = 4096,
 };
 
 /* ---- lists of requests ---- */
@@ -245,6 +247,8 @@ static void release(struct local *local)
 {
 	read_pool_free(local->pool);
 	pending_deinit(&local->pending);
+	pool_deinit(&local->writes);
+	pool_deinit(&local->records);
 	free(local);
 }
 
@@ -303,6 +307,8 @@ static struct local *local_new(const struct engine_local_options *options,
 		free(local);
 		return NULL;
 	}
+	pool_init(&local->writes, sizeof(struct write), WRITES_KEPT);
+	pool_init(&local->records, RECORD_PIECE, WRITES_KEPT);
 	local->engine.ops = &ops;
 	local->host = *host;
 	local->durability =
