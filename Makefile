@@ -45,7 +45,7 @@ GETMECTL = ctl_base64 ctl_batch ctl_check ctl_command ctl_exit ctl_export \
 
 # tests/: what several tests share; then programs, one a word.
 SUPPORT = bench_rig child_daemon client_fixture compaction_lab ctl_run daemon_rig \
-	engine_rig fake_engine fake_server fake_store golden hook_io \
+	engine_rig fake_engine fake_server fake_store golden history hook_io \
 	message_equal msgpack_text pair_handle quota_io rest_kit \
 	segment_maker store_kit store_runs tempdir writer_model
 TESTS = test_attach test_backup test_bitrot test_buffer test_bytes \
@@ -69,7 +69,7 @@ TESTS = test_attach test_backup test_bitrot test_buffer test_bytes \
 	test_engine_backup test_engine_cold test_engine_compact \
 	test_engine_mapped test_engine_share test_entry test_events \
 	test_failure test_finding test_folder test_folder_output \
-	test_frame test_golden test_guarded test_hint test_hint_filter \
+	test_frame test_golden test_guarded test_history test_hint test_hint_filter \
 	test_index test_intake test_inventory test_io test_lane \
 	test_latency test_listener test_lock test_log test_logging \
 	test_lookup test_loop test_manifest test_mapped test_message \
