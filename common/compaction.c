@@ -147,7 +147,7 @@ static int copy_rest(struct copy *copy, uint64_t off, uint64_t end)
 {
 	while (off < end) {
 		uint64_t len = end - off;
-		const uint8_t *data;
+		const uint8_t *data = NULL;
 		int result;
 
 		if (copy->run->cancelled)

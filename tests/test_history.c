@@ -26,7 +26,7 @@ static int set_up(void **state)
 
 static void put(uint64_t value, uint64_t begin, uint64_t end)
 {
-	ops[n++] = (struct history_op){ true, value, begin, end, 1 };
+	ops[n++] = (struct history_op){ value, begin, end, 1, true };
 }
 
 static void del(uint64_t begin, uint64_t end)
@@ -36,7 +36,7 @@ static void del(uint64_t begin, uint64_t end)
 
 static void got(uint64_t value, uint64_t begin, uint64_t end)
 {
-	ops[n++] = (struct history_op){ false, value, begin, end, 2 };
+	ops[n++] = (struct history_op){ value, begin, end, 2, false };
 }
 
 static void missed(uint64_t begin, uint64_t end)

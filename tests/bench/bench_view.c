@@ -72,7 +72,10 @@ static void key_of(char key[KEY_LEN], uint64_t number)
 {
 	static const char digits[16] = "0123456789abcdef";
 
-	memcpy(key, "key-", 4);
+	key[0] = 'k';
+	key[1] = 'e';
+	key[2] = 'y';
+	key[3] = '-';
 	for (int i = KEY_LEN - 1; i >= 4; i--) {
 		key[i] = digits[number & 15];
 		number >>= 4;

@@ -4,7 +4,9 @@
 
 void key_make(char key[KEY_LEN], uint64_t number)
 {
-	memcpy(key, "key:", 4);
+	static const char front[4] = { 'k', 'e', 'y', ':' };
+
+	memcpy(key, front, sizeof(front));
 	for (int i = KEY_LEN - 1; i >= 4; i--) {
 		key[i] = (char)('0' + number % 10);
 		number /= 10;

@@ -99,7 +99,7 @@ static void note(struct log *log, unsigned int who, unsigned int key,
 	if (log->n == OPS_MAX)
 		return;
 	log->notes[log->n].op =
-		(struct history_op){ is_write, value, begin, end, who };
+		(struct history_op){ value, begin, end, who, is_write };
 	log->notes[log->n++].key = key;
 }
 

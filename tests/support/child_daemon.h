@@ -18,7 +18,7 @@ struct child_daemon {
 	uint64_t segment_size; /* for the next start; 0: automatic */
 	bool no_direct_reads;
 	bool compacts; /* whenever a little is dead; else only when asked */
-	pid_t pid; /* 0: it does not run */
+	pid_t pid;     /* 0: it does not run */
 };
 
 /* Makes the folder; members may be set before child_daemon_start. */

@@ -270,7 +270,8 @@ static bool values_last(const struct history_op *ops, size_t n, char *why,
 
 		if (ops[i].value == HISTORY_ABSENT)
 			continue;
-		if (ops[i].is_write) {
+		/* Each value's write comes first (values_fit has seen to it). */
+		if (!write || ops[i].is_write) {
 			write = &ops[i];
 			continue;
 		}

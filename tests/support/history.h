@@ -26,11 +26,11 @@ enum { HISTORY_ABSENT = 0 }; /* the value of a missing key */
 #define HISTORY_NEVER UINT64_MAX /* the end of what may never have happened */
 
 struct history_op {
-	bool is_write;	/* a put; of HISTORY_ABSENT a delete or a clear */
 	uint64_t value; /* written or read */
 	uint64_t begin; /* ns; not 0 */
 	uint64_t end;	/* HISTORY_NEVER: a write whose outcome is unknown */
 	unsigned int who;
+	bool is_write; /* a put; of HISTORY_ABSENT a delete or a clear */
 };
 
 /*
