@@ -9,18 +9,19 @@ SONAME = libgetme-client.so.0
 
 # common/, the storage engine.
 COMMON = backup backup_folder check check_segment checksum compaction \
-	compaction_graves compaction_output compaction_pick digest \
-	engine_arena engine_backup engine_cold engine_compact engine_decide \
-	engine_local engine_log engine_many engine_read engine_scan \
-	engine_settle engine_share engine_stats engine_throttle engine_worker engine_write \
-	entry events finding folder hint hint_builder hint_filter index \
-	index_load index_memory index_owner index_scan inventory inventory_folder \
-	inventory_rebuild inventory_tails io lock log lookup manifest path \
-	pending read_pool record recovery recovery_load recovery_tail repair \
-	repair_copy repair_load repair_quarantine retire salvage scrub \
-	segment segment_header segment_reader segments store store_backup \
-	store_compact store_open store_view tail tails units upkeep \
-	upkeep_output upkeep_round view whole_file
+	compaction_graves compaction_lines compaction_output \
+	compaction_pick digest engine_arena engine_backup engine_cold \
+	engine_compact engine_decide engine_local engine_log engine_many \
+	engine_read engine_scan engine_settle engine_share engine_stats \
+	engine_throttle engine_worker engine_write entry events finding \
+	folder guarded hint hint_builder hint_filter index index_load \
+	index_memory index_owner index_scan inventory inventory_folder \
+	inventory_rebuild inventory_tails io lock log lookup manifest \
+	mapped path pending pool read_pool record recovery recovery_load \
+	recovery_tail repair repair_copy repair_load repair_quarantine \
+	retire salvage scrub segment segment_header segment_reader \
+	segments store store_backup store_compact store_open store_view \
+	tail tails units upkeep upkeep_output upkeep_round view whole_file
 
 # proto/, the wire.
 PROTO = buffer frame message message_check message_decode message_encode \
@@ -44,43 +45,47 @@ GETMECTL = ctl_base64 ctl_batch ctl_check ctl_command ctl_exit ctl_export \
 
 # tests/: what several tests share; then programs, one a word.
 SUPPORT = bench_rig child_daemon client_fixture compaction_lab ctl_run daemon_rig \
-	engine_rig fake_engine fake_server fake_store golden hook_io \
+	engine_rig fake_engine fake_server fake_store golden history hook_io \
 	message_equal msgpack_text pair_handle quota_io rest_kit \
 	segment_maker store_kit store_runs tempdir writer_model
-TESTS = test_attach test_backup test_bitrot test_buffer test_bytes test_check \
-	test_check_rules test_checksum test_client_answer test_client_ask \
-	test_client_batch test_client_call test_client_connect \
-	test_client_deadline test_client_direct test_client_fork test_client_handle \
-	test_client_loss test_client_many test_client_memory test_client_ops \
+TESTS = test_attach test_backup test_bitrot test_buffer test_bytes \
+	test_check test_check_rules test_checksum test_client_answer \
+	test_client_ask test_client_batch test_client_call \
+	test_client_connect test_client_deadline test_client_direct \
+	test_client_fork test_client_handle test_client_loss \
+	test_client_many test_client_memory test_client_ops \
 	test_client_option_struct test_client_pipeline test_client_result \
 	test_client_scan test_client_session test_client_socket_path \
 	test_client_stats test_client_task test_client_tickets \
 	test_client_transport test_cold_history test_compaction \
-	test_compaction_damage test_compaction_graves test_compaction_output \
-	test_compaction_pick test_config test_connection test_ctl_base64 \
-	test_ctl_batch test_ctl_check test_ctl_command test_ctl_exit \
-	test_ctl_export test_ctl_files test_ctl_finding test_ctl_import \
-	test_ctl_json test_ctl_lines test_ctl_options test_ctl_progress \
-	test_ctl_record test_ctl_repair test_ctl_stats test_ctl_store \
-	test_daemon test_digest test_discard test_dispatch test_engine \
+	test_compaction_damage test_compaction_graves \
+	test_compaction_lines test_compaction_output test_compaction_pick \
+	test_config test_connection test_ctl_base64 test_ctl_batch \
+	test_ctl_check test_ctl_command test_ctl_exit test_ctl_export \
+	test_ctl_files test_ctl_finding test_ctl_import test_ctl_json \
+	test_ctl_lines test_ctl_options test_ctl_progress test_ctl_record \
+	test_ctl_repair test_ctl_stats test_ctl_store test_daemon \
+	test_digest test_discard test_dispatch test_engine \
 	test_engine_backup test_engine_cold test_engine_compact \
-	test_engine_share test_entry \
-	test_events test_failure test_finding test_folder test_folder_output \
-	test_frame test_golden test_hint test_hint_filter test_index \
-	test_intake test_inventory test_io test_lane test_latency \
-	test_listener test_lock test_log test_logging test_lookup test_loop \
-	test_manifest test_message test_message_check test_message_reply \
-	test_message_request test_method test_metrics test_monitor \
-	test_monotonic test_options test_output test_path test_paths \
-	test_peers test_pending test_rate test_read_pool test_record \
-	test_recovery test_recovery_load test_recovery_tail test_repair \
+	test_engine_mapped test_engine_share test_entry test_events \
+	test_failure test_finding test_folder test_folder_output \
+	test_frame test_golden test_guarded test_history test_hint test_hint_filter \
+	test_index test_intake test_inventory test_io test_lane \
+	test_latency test_listener test_lock test_log test_logging \
+	test_lookup test_loop test_manifest test_mapped test_message \
+	test_message_check test_message_reply test_message_request \
+	test_method test_metrics test_monitor test_monotonic test_options \
+	test_output test_path test_paths test_peers test_pending test_pool \
+	test_rate test_read_pool test_record test_recovery \
+	test_recovery_load test_recovery_tail test_repair \
 	test_repair_damage test_repair_rebuild test_request test_results \
-	test_retire test_salvage test_scrub test_segment test_segment_output \
-	test_segments test_server test_service test_simfs test_store \
-	test_store_compact test_store_compact_faults test_store_compact_full \
-	test_store_compact_graves test_store_compact_model \
-	test_store_compact_steady test_systemd test_tail test_tails \
-	test_units test_upkeep test_upkeep_output test_view test_whole_file
+	test_retire test_salvage test_scrub test_segment \
+	test_segment_output test_segments test_server test_service \
+	test_simfs test_store test_store_compact test_store_compact_faults \
+	test_store_compact_full test_store_compact_graves \
+	test_store_compact_model test_store_compact_steady test_systemd \
+	test_tail test_tails test_units test_upkeep test_upkeep_output \
+	test_view test_whole_file
 
 # tests/crash/: power cuts and injected faults.  A word that does not begin
 # with test_ is no program but shared.
@@ -96,9 +101,14 @@ FUZZ = fuzz_client fuzz_connection fuzz_entry fuzz_frame fuzz_hint \
 	fuzz_manifest fuzz_message_reply fuzz_record fuzz_rest fuzz_segment
 
 # tests/bench/: one module each, bench_MODULE; `make microbench` runs them.
-# What is named otherwise helps the scripts there.
+# What is named otherwise helps the scripts there.  BENCH_KIT is shared by
+# them; BENCH_PEERS, which only `make bench` builds, need the libraries of
+# `make bench-deps`.
 BENCH = bench_cold bench_index bench_large bench_message bench_restart \
-	bench_view load steady
+	bench_view first_reply generator limit load peer_client peer_memory \
+	peer_store steady
+BENCH_KIT = gang keys peer stopwatch wire work zipf
+BENCH_PEERS = peer_leveldb peer_lmdb peer_rocksdb
 
 # tests/e2e/: the real programs.  What is named test_ is run (of these,
 # E2E_ALONE with nothing beside it, since it measures time), the rest helps;
@@ -106,7 +116,7 @@ BENCH = bench_cold bench_index bench_large bench_message bench_restart \
 E2E = attack hostile manifest_version notify put_rate records test_activation.sh \
 	test_attack.sh test_backup.sh test_bad_input.sh test_check_repair.sh \
 	test_delete_most.sh test_full_disk.sh test_getmectl.sh \
-	test_hostile.sh test_real_data.sh test_soak.sh test_start.sh \
+	test_hostile.sh test_linear test_real_data.sh test_soak.sh test_start.sh \
 	test_sync_order.sh test_systemd_units.sh wire
 E2E_ALONE = test_rates.sh
 
@@ -135,11 +145,12 @@ C_SOURCES = $(COMMON:%=common/%.c) $(PROTO:%=proto/%.c) \
 	$(TESTS:%=tests/%.c) \
 	$(CRASH:%=tests/crash/%.c) $(FUZZ:%=tests/fuzz/%.c) \
 	$(GOLDEN:%=tests/golden/%.c) \
-	$(BENCH:%=tests/bench/%.c) $(E2E_C:%=tests/e2e/%.c) \
-	$(TORTURE:%=tests/torture/%.c)
+	$(BENCH:%=tests/bench/%.c) $(BENCH_KIT:%=tests/bench/%.c) \
+	$(E2E_C:%=tests/e2e/%.c) $(TORTURE:%=tests/torture/%.c)
+PEER_SOURCES = $(BENCH_PEERS:%=tests/bench/%.c)
 E2E_C = $(filter-out %.sh,$(E2E) $(E2E_ALONE))
 E2E_SH = $(filter %.sh,$(E2E) $(E2E_ALONE))
-SOURCES = $(C_SOURCES) $(E2E_SH:%=tests/e2e/%) $(MAN:%=man/%) \
+SOURCES = $(C_SOURCES) $(PEER_SOURCES) $(E2E_SH:%=tests/e2e/%) $(MAN:%=man/%) \
 	$(SYSTEMD:%=systemd/%)
 
 # -- Folders and options ---------------------------------------------------
@@ -228,6 +239,8 @@ SUPPORT_O = $(call object,tests/support,$(SUPPORT)) \
 	$(call object,tests/crash,$(filter-out test_%,$(CRASH))) \
 	$(call object,tests/torture,$(filter-out soak,$(TORTURE)))
 
+BENCH_KIT_O = $(call object,tests/bench,$(BENCH_KIT))
+
 LAYERS = $(patsubst %,$(B)/lib%.a,support ctl client daemon proto common)
 PROGRAMS = $(patsubst %,$(B)/%,getmed getmectl)
 LIBRARIES = $(B)/libgetme-client.so $(B)/$(SONAME) $(B)/libgetme-client.a
@@ -295,7 +308,8 @@ $(B)/libdaemon.a: $(DAEMON_O)
 $(B)/libclient.a: $(LIBRARY_O)
 $(B)/libctl.a: $(GETMECTL_O)
 $(B)/libsupport.a: $(SUPPORT_O)
-$(LAYERS): $(B)/objects
+$(B)/libbench.a: $(BENCH_KIT_O)
+$(LAYERS) $(B)/libbench.a: $(B)/objects
 	$(call say,AR,$@)
 	@mkdir -p $(@D)
 	@rm -f $@
@@ -340,6 +354,16 @@ $(B)/tests/%: $(B)/obj/tests/%.o $(LAYERS)
 	@mkdir -p $(@D)
 	$(Q)$(LINK) $(LDFLAGS_$(*F)) -o $@ $< $(TEST_OBJECTS) $(TEST_LIBS) \
 		$(DAEMON_LIBS) $(GETMECTL_LIBS)
+
+# A benchmark's program may have its main in the kit.
+LIBS_peer_leveldb = -lleveldb
+LIBS_peer_lmdb = -llmdb
+LIBS_peer_rocksdb = -lrocksdb
+$(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(B)/libbench.a $(LAYERS)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -o $@ $< -Wl,--start-group $(B)/libbench.a $(LAYERS) \
+		-Wl,--end-group $(DAEMON_LIBS) $(LIBS_$(*F)) -lm
 
 $(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(LAYERS)
 	$(call say,LD,$@)
@@ -387,12 +411,16 @@ $(B)/man/done: $(MAN:%=man/%) Makefile
 
 # -- Daily use -------------------------------------------------------------
 
-.PHONY: deps coverage-deps run quick microbench clean dist
+.PHONY: deps coverage-deps bench-deps run quick microbench bench clean dist
 deps:
 	@tests/deps
 
 coverage-deps:
 	@tests/deps gcovr
+
+bench-deps:
+	@tests/deps redis-server memcached liblmdb-dev librocksdb-dev \
+		libleveldb-dev gnuplot-nox
 
 JOBS ?= $(shell nproc)
 PARALLEL = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
@@ -418,6 +446,14 @@ microbench: $(addprefix $(B)/tests/bench/,$(filter bench_%,$(BENCH))) all
 		echo "== $${program##*/}"; \
 		$$program || exit 1; \
 	done
+
+# Side by side with other stores, into $(B)/bench; FULL=1 takes an hour or so.
+# tests/bench/bench tells what else can be set.
+BENCH_PROGRAMS = $(addprefix $(B)/tests/bench/,first_reply generator limit \
+	peer_client peer_memory peer_store $(BENCH_PEERS))
+bench: bench-deps
+	@$(MAKE) $(PARALLEL) $(PROGRAMS) $(BENCH_PROGRAMS)
+	@FULL='$(FULL)' tests/bench/bench $(B)
 
 clean:
 	rm -rf $(B)
@@ -533,7 +569,7 @@ coverage: coverage-deps
 
 LINTS = format tidy cppcheck man units shell
 LINT_TOOLS = clang-format clang-tidy cppcheck mandoc systemd-analyze shellcheck
-C_FILES = $(C_SOURCES) $(wildcard $(addsuffix /*.h,client common daemon \
+C_FILES = $(C_SOURCES) $(PEER_SOURCES) $(wildcard $(addsuffix /*.h,client common daemon \
 	proto tests tests/*))
 
 .PHONY: lint tidy $(LINTS:%=lint-%)

@@ -202,9 +202,8 @@ static void fill(const struct view_entry *entry, struct getme_value *value)
 	value->data = entry->value_len > 0 ? entry->value : NULL;
 	value->len = (size_t)entry->value_len;
 	value->version = entry->version;
-	value->expires_at_ms = entry->expires_at_ms == 0
-				       ? -1
-				       : (int64_t)entry->expires_at_ms;
+	value->expires_at_ms =
+		entry->expires_at_ms == 0 ? -1 : (int64_t)entry->expires_at_ms;
 }
 
 int direct_get(struct getme *handle, enum method_id method, const void *key,

@@ -103,8 +103,8 @@ int direct_attach_index(struct direct *direct)
 int direct_attach_chunk(struct direct *direct, enum index_family family,
 			unsigned int number)
 {
-	unsigned int option = family == INDEX_PRIMARY ? OPT_PRIMARY
-						      : OPT_OVERFLOW;
+	unsigned int option =
+		family == INDEX_PRIMARY ? OPT_PRIMARY : OPT_OVERFLOW;
 	struct part part;
 	int result = ask(direct, option, number, &part);
 

@@ -32,10 +32,10 @@ enum direct_state {
 
 struct direct {
 	enum direct_state state;
-	uint64_t connection; /* handle->n_connections when it was entered */
-	uint64_t n_passed;   /* reads over the socket since it was REFUSED */
-	uint64_t pass_max;   /* after so many attach again */
-	uint64_t index;	     /* the daemon's number of the index */
+	uint64_t connection;  /* handle->n_connections when it was entered */
+	uint64_t n_passed;    /* reads over the socket since it was REFUSED */
+	uint64_t pass_max;    /* after so many attach again */
+	uint64_t index;	      /* the daemon's number of the index */
 	struct getme *handle; /* of the call under way */
 	unsigned int n_asks;  /* in it */
 	struct direct_map map;

@@ -43,9 +43,8 @@ static bool keep(struct buffer *values, const struct view_entry *entry,
 	value->data = NULL;
 	value->len = (size_t)entry->value_len;
 	value->version = entry->version;
-	value->expires_at_ms = entry->expires_at_ms == 0
-				       ? -1
-				       : (int64_t)entry->expires_at_ms;
+	value->expires_at_ms =
+		entry->expires_at_ms == 0 ? -1 : (int64_t)entry->expires_at_ms;
 	if (entry->value_len == 0)
 		return true;
 	if (entry->value_len > VALUES_MAX - off ||
@@ -68,8 +67,7 @@ static int take(void *ctx, size_t i, int result, const struct view_entry *entry,
 		item->result = GETME_NOT_FOUND;
 		return 0;
 	}
-	if (result != 0 ||
-	    !keep(&reading->direct->values, entry, &item->value))
+	if (result != 0 || !keep(&reading->direct->values, entry, &item->value))
 		return DIRECT_ELSEWHERE;
 	return 0;
 }
@@ -112,8 +110,7 @@ static void resolve(const struct buffer *values, struct getme_item *items,
 		struct getme_value *value = &items[i].value;
 
 		if (value->data)
-			value->data =
-				values->data + (uintptr_t)value->data - 1;
+			value->data = values->data + (uintptr_t)value->data - 1;
 	}
 }
 

@@ -88,6 +88,11 @@ static inline size_t bytes_get_varint(const uint8_t *at, size_t len,
 	uint64_t sum = 0;
 	size_t n;
 
+	/* Most are short. */
+	if (len > 0 && at[0] < 0x80) {
+		*value = at[0];
+		return 1;
+	}
 	for (n = 0; n < len && n < BYTES_VARINT_MAX; n++) {
 		sum |= (uint64_t)(at[n] & 0x7f) << 7 * n;
 		if (at[n] & 0x80)

@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "common/compaction_graves.h"
+#include "common/compaction_lines.h"
 #include "common/compaction_output.h"
 #include "common/entry.h"
 #include "common/hint.h"
-#include "common/hint_builder.h"
 
 enum {
 	/* so much of an input is read at once; more than header and key */
@@ -24,6 +24,8 @@ struct copy {
 	size_t n_graves_seen;
 	size_t moves_cap;
 	struct compaction_output out;
+	struct lines lines;
+	struct lines_batch batch;
 	/* of the input that is read */
 	const struct segment *input;
 	uint8_t *window;
@@ -31,36 +33,7 @@ struct copy {
 	size_t window_len;
 };
 
-/*
- * What cannot be read is damaged, by the disk's own word: the same input
- * would be picked and fail again, and no other one would have its turn.
- */
-static int read_result(int result)
-{
-	return result == -ENODATA || result == -EIO ? COMPACTION_DAMAGED
-						    : result;
-}
-
 /* ---- what the inputs hold ---- */
-
-/* The lines of a segment's hint; read from the segment where it has none. */
-static int load_lines(const struct compaction *run, const struct segment *input,
-		      struct hint *hint)
-{
-	struct hint_builder builder;
-	int result = hint_load(hint, run->io, run->dir, run->store_id,
-			       input->id, input->len);
-
-	/* Whatever is wrong with it, the segment has all that it tells. */
-	if (result == 0 || result == -ENOMEM)
-		return result;
-	hint_builder_init(&builder);
-	result = hint_builder_read(&builder, run->io, input);
-	if (result == 0)
-		hint_builder_take(&builder, hint);
-	hint_builder_deinit(&builder);
-	return result == SEGMENT_BAD ? COMPACTION_DAMAGED : read_result(result);
-}
 
 static bool has_expired(const struct compaction *run,
 			const struct hint_entry *line)
@@ -76,43 +49,20 @@ static bool is_grave(const struct compaction *run,
 	return line->kind == ENTRY_TOMBSTONE || has_expired(run, line);
 }
 
-static int collect_lines(struct copy *copy, struct hint *hint)
+static int collect_lines(void *ctx, const struct segment *input,
+			 struct hint *hint)
 {
+	struct copy *copy = ctx;
 	const struct compaction *run = copy->run;
 	struct hint_entry line;
 	int result = 0;
 
+	(void)input;
 	while (result == 0 && hint_next(hint, &line)) {
 		if (is_grave(run, &line))
 			result =
 				graves_add(&copy->graves, run->secret, line.key,
 					   line.key_len, line.sequence);
-	}
-	return result;
-}
-
-/* Calls EACH with the lines of every input. */
-static int each_input(struct copy *copy,
-		      int (*each)(struct copy *copy, struct hint *hint))
-{
-	struct compaction *run = copy->run;
-	int result = 0;
-	size_t i;
-
-	for (i = 0; result == 0 && i < run->n_inputs; i++) {
-		struct hint hint;
-
-		if (run->cancelled)
-			return COMPACTION_CANCELLED;
-		copy->input = run->inputs[i];
-		copy->window_len = 0;
-		result = load_lines(run, run->inputs[i], &hint);
-		if (result == 0) {
-			result = each(copy, &hint);
-			hint_deinit(&hint);
-		}
-		if (result == COMPACTION_DAMAGED)
-			run->damaged_input = i;
 	}
 	return result;
 }
@@ -160,7 +110,7 @@ static int read_at(struct copy *copy, uint64_t off, size_t len,
 		result = io_pread_full(run->io, copy->input->fd, copy->window,
 				       (size_t)want, off);
 		if (result < 0)
-			return read_result(result);
+			return lines_read_result(result);
 		copy->window_off = off;
 		copy->window_len = (size_t)want;
 		if (run->pace)
@@ -197,7 +147,7 @@ static int copy_rest(struct copy *copy, uint64_t off, uint64_t end)
 {
 	while (off < end) {
 		uint64_t len = end - off;
-		const uint8_t *data;
+		const uint8_t *data = NULL;
 		int result;
 
 		if (copy->run->cancelled)
@@ -296,13 +246,12 @@ static int add_move(struct copy *copy, const struct digest *digest,
 /* ---- one line after the other ---- */
 
 static int copy_put(struct copy *copy, const struct hint_entry *line,
-		    bool keep_dead)
+		    const struct digest *digest, bool keep_dead)
 {
 	struct compaction *run = copy->run;
-	struct digest digest = digest_of(run->secret, line->key, line->key_len);
 	struct index_place place;
 	uint32_t to_off8 = 0;
-	int result = look_up(run, &digest, &place);
+	int result = look_up(run, digest, &place);
 
 	if (result < 0)
 		return COMPACTION_CANCELLED;
@@ -312,16 +261,16 @@ static int copy_put(struct copy *copy, const struct hint_entry *line,
 		result = copy_entry(copy, line, &to_off8);
 	else if (keep_dead)
 		result = bury(copy, line);
-	return result == 0 ? add_move(copy, &digest, &place, to_off8) : result;
+	return result == 0 ? add_move(copy, digest, &place, to_off8) : result;
 }
 
-static int copy_tombstone(struct copy *copy, const struct hint_entry *line)
+static int copy_tombstone(struct copy *copy, const struct hint_entry *line,
+			  const struct digest *digest)
 {
 	struct compaction *run = copy->run;
-	struct digest digest = digest_of(run->secret, line->key, line->key_len);
 	struct index_place place;
 	uint32_t to_off8;
-	int result = look_up(run, &digest, &place);
+	int result = look_up(run, digest, &place);
 
 	if (result < 0)
 		return COMPACTION_CANCELLED;
@@ -333,45 +282,65 @@ static int copy_tombstone(struct copy *copy, const struct hint_entry *line)
 	return result;
 }
 
-static int copy_line(struct copy *copy, const struct hint_entry *line)
+static int copy_line(struct copy *copy, const struct hint_entry *line,
+		     const struct digest *digest)
 {
 	bool keep = false;
 
 	if (is_grave(copy->run, line))
 		keep = graves_keeps(&copy->graves, copy->n_graves_seen++);
 	if (line->kind == ENTRY_PUT)
-		return copy_put(copy, line, keep);
-	return keep ? copy_tombstone(copy, line) : 0;
+		return copy_put(copy, line, digest, keep);
+	return keep ? copy_tombstone(copy, line, digest) : 0;
 }
 
-static int copy_lines(struct copy *copy, struct hint *hint)
+static int copy_batch(struct copy *copy)
 {
+	const struct lines_batch *batch = &copy->batch;
+	int result = 0;
+	size_t i;
+
+	for (i = 0; result == 0 && i < batch->n; i++)
+		result = copy_line(copy, &batch->lines[i], &batch->digests[i]);
+	return result;
+}
+
+static int copy_lines(void *ctx, const struct segment *input, struct hint *hint)
+{
+	struct copy *copy = ctx;
 	struct compaction *run = copy->run;
-	struct hint_entry line;
+	struct lines_batch *batch = &copy->batch;
 	uint64_t done = run->bytes_done;
 	int result = 0;
 
-	while (result == 0 && hint_next(hint, &line)) {
+	copy->input = input;
+	copy->window_len = 0;
+	for (lines_take(batch, run, hint); result == 0 && batch->n > 0;
+	     lines_take(batch, run, hint)) {
 		if (run->cancelled)
 			return COMPACTION_CANCELLED;
-		result = copy_line(copy, &line);
-		run->bytes_done = done + (uint64_t)line.off8 * 8;
+		result = copy_batch(copy);
+		run->bytes_done =
+			done + (uint64_t)batch->lines[batch->n - 1].off8 * 8;
 	}
-	run->bytes_done = done + copy->input->len;
+	run->bytes_done = done + input->len;
 	return result;
 }
 
 static int copy_all(struct copy *copy)
 {
 	const struct compaction *run = copy->run;
-	int result = each_input(copy, collect_lines);
+	int result = lines_init(&copy->lines, copy->run);
 
+	if (result == 0)
+		result = lines_each_input(&copy->lines, collect_lines, copy);
 	if (result == 0)
 		result = graves_decide(&copy->graves, run->io, run->dir,
 				       run->store_id, run->outside,
 				       run->n_outside);
 	if (result == 0)
-		result = each_input(copy, copy_lines);
+		result = lines_each_input(&copy->lines, copy_lines, copy);
+	lines_deinit(&copy->lines);
 	return result;
 }
 

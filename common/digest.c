@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "common/bytes.h"
+
 _Static_assert(DIGEST_SECRET_LEN == crypto_shorthash_siphashx24_KEYBYTES,
 	       "the secret is SipHash's key");
 
@@ -13,15 +15,6 @@ static const uint8_t fixed_key[crypto_shorthash_siphash24_KEYBYTES] = {
 	0x67, 0x65, 0x74, 0x4d, 0x65, 0x2d, 0x68, 0x69,
 	0x6e, 0x74, 0x2d, 0x6b, 0x65, 0x79, 0x2d, 0x31,
 };
-
-static uint64_t load_le64(const uint8_t *bytes)
-{
-	uint64_t value = 0;
-
-	for (int i = 7; i >= 0; i--)
-		value = value << 8 | bytes[i];
-	return value;
-}
 
 /* libsodium reads the key's first byte's address even when there is none. */
 static const void *some_address(const void *key)
@@ -52,8 +45,8 @@ struct digest digest_of(const uint8_t secret[DIGEST_SECRET_LEN],
 	struct digest digest;
 
 	crypto_shorthash_siphashx24(hash, some_address(key), len, secret);
-	digest.lo = load_le64(hash);
-	digest.hi = (uint32_t)load_le64(hash + 8);
+	digest.lo = bytes_get64(hash);
+	digest.hi = (uint32_t)bytes_get64(hash + 8);
 	return digest;
 }
 
@@ -62,5 +55,5 @@ uint64_t digest_fixed64(const void *key, size_t len)
 	uint8_t hash[crypto_shorthash_siphash24_BYTES];
 
 	crypto_shorthash_siphash24(hash, some_address(key), len, fixed_key);
-	return load_le64(hash);
+	return bytes_get64(hash);
 }

@@ -188,8 +188,8 @@ struct engine_share {
 	enum engine_share_what what; /* in */
 	uint64_t number;	     /* in: which chunk or segment */
 	uint64_t index;		     /* in, out: the number of the index */
-	int fd;			     /* out: owned by the caller; result 0 */
 	uint64_t len;		     /* out: bytes that may be mapped */
+	int fd;			     /* out: owned by the caller; result 0 */
 	uint32_t segment;	     /* out: its whole id */
 };
 
@@ -213,8 +213,8 @@ struct engine_request {
 	void *user; /* the caller's own */
 	/* out */
 	int result;
-	size_t failed_index;		/* ENGINE_CONDITION: which mutation */
 	enum engine_durability reached; /* write: the level it has */
+	size_t failed_index;		/* ENGINE_CONDITION: which mutation */
 	struct engine_item *items;	/* get and stat: 1 when result is 0 */
 	size_t n_items; /* a scan step may have none and still go on */
 	uint64_t count;

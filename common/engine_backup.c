@@ -21,6 +21,7 @@ static void *thread_main(void *arg)
 	struct backup_task *task = arg;
 	const struct engine_host *host = &task->local->host;
 
+	pthread_setname_np(pthread_self(), "getme-backup");
 	task->result = store_run_backup(task->local->store, &task->backup);
 	task->finished = true;
 	host->wake(host->ctx);

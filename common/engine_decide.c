@@ -436,12 +436,13 @@ int draft_init(struct draft *draft, struct local *local,
 	draft->local = local;
 	draft->request = request;
 	draft->now_ms = local->store->io->clock_ms(local->store->io);
-	draft->ops = calloc(n + 1, sizeof(*draft->ops));
+	draft->ops = n > 1 ? calloc(n, sizeof(*draft->ops)) : &draft->only_op;
 	return draft->ops ? 0 : -ENOMEM;
 }
 
 void draft_deinit(struct draft *draft)
 {
-	free(draft->ops);
+	if (draft->ops != &draft->only_op)
+		free(draft->ops);
 	free(draft->value);
 }

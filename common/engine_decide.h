@@ -22,7 +22,8 @@ enum decision {
 struct draft {
 	struct local *local;
 	struct engine_request *request;
-	struct record_op *ops;
+	struct record_op *ops; /* owned, or only_op */
+	struct record_op only_op;
 	size_t n_ops;
 	bool depends; /* on a write that is still pending */
 	bool guessed; /* only what is told of deletes depends on one */

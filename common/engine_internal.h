@@ -28,6 +28,7 @@
 
 #include "common/engine.h"
 #include "common/pending.h"
+#include "common/pool.h"
 #include "common/store_internal.h"
 
 enum {
@@ -48,9 +49,10 @@ struct write {
 	struct record *record;		/* owned; its user member points back */
 	struct engine_request *request; /* NULL: the engine's own */
 	enum engine_durability durability;
-	uint64_t ticket;     /* order of submission to the log */
-	struct index *index; /* of a clear: the empty one */
-	struct pending_node *nodes;
+	uint64_t ticket;	    /* order of submission to the log */
+	struct index *index;	    /* of a clear: the empty one */
+	struct pending_node *nodes; /* owned, or only_node */
+	struct pending_node only_node;
 	uint8_t *value;	  /* made by incr and touch; owned */
 	bool guessed;	  /* existed was told from writes that were pending */
 	bool unsure;	  /* existed was not told: it is on the disk */
@@ -67,6 +69,18 @@ struct log_queue {
 	bool interval; /* one of them wants one within the interval */
 };
 
+/*
+ * Before a sync the log thread waits a little for the writes of those whom
+ * the last one has answered: one sync for all of them instead of two in turn.
+ */
+struct engine_gather {
+	size_t n_wanted;     /* records; what was under way at the last end */
+	uint64_t sync_ns;    /* how long a group with a sync takes, the mean */
+	uint64_t until_ns;   /* CLOCK_MONOTONIC; 0: it does not wait */
+	unsigned int n_skip; /* groups that do not wait, since it was in vain */
+	unsigned int skip;   /* how many the next time */
+};
+
 /* The log thread: everything here under the lock. */
 struct engine_log {
 	pthread_mutex_t lock;
@@ -76,6 +90,7 @@ struct engine_log {
 	bool started;
 	bool stop;
 	bool busy; /* someone runs the log: the thread, or the loop */
+	struct engine_gather gather;
 	struct log_queue queue;
 	struct log_queue done;
 	uint64_t sync_due_ms; /* CLOCK_MONOTONIC; 0: none */
@@ -175,6 +190,8 @@ struct local {
 	struct request_list held;   /* writes behind a clear */
 	struct log_queue group;	    /* of this turn */
 	struct pending pending;
+	struct pool writes;  /* struct write */
+	struct pool records; /* RECORD_PIECE */
 	uint64_t next_ticket;
 	uint64_t done_ticket;
 	uint64_t seen_refusals;
@@ -214,12 +231,21 @@ void log_queue_append(struct log_queue *queue, struct log_queue *from);
 /* Sets the result and calls done. */
 void local_finish(struct engine_request *request, int result);
 
+/* 0, or the result of a request that cannot begin. */
+int local_check(const struct local *local,
+		const struct engine_request *request);
+
 /* Begins a request, for the first time or anew. */
 void local_begin(struct local *local, struct engine_request *request);
 
 /* ---- engine_read.c, engine_many.c, engine_scan.c ---- */
 
 void local_get(struct local *local, struct engine_request *request);
+/*
+ * The same for those at the head of LIST, which is not empty: takes off as
+ * many as can be read together.  Whether there were any.
+ */
+bool local_get_some(struct local *local, struct request_list *list);
 void local_get_many(struct local *local, struct engine_request *request);
 void local_scan(struct local *local, struct engine_request *request);
 

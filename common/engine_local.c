@@ -17,6 +17,8 @@ enum {
 	ROUNDS_MAX = 64,
 	/* so many reads keep a disk busy; they do little else than wait */
 	POOL_THREADS = 4,
+	/* writes under way whose memory is kept: 3 MiB */
+	WRITES_KEPT = 4096,
 };
 
 /* ---- lists of requests ---- */
@@ -79,8 +81,7 @@ static int check_keys(const struct engine_request *request, size_t n_max)
 	return 0;
 }
 
-static int check_request(const struct local *local,
-			 const struct engine_request *request)
+int local_check(const struct local *local, const struct engine_request *request)
 {
 	if (local->closing)
 		return ENGINE_CLOSED;
@@ -116,7 +117,7 @@ void local_begin(struct local *local, struct engine_request *request)
 		[ENGINE_BACKUP] = local_backup,
 		[ENGINE_SHARE] = local_share,
 	};
-	int result = check_request(local, request);
+	int result = local_check(local, request);
 
 	if (result != 0)
 		local_finish(request, result);
@@ -159,15 +160,16 @@ static void complete_round(struct local *local)
 static void begin_round(struct local *local)
 {
 	struct request_list round = local->submitted;
-	struct engine_request *request;
 	struct log_queue done;
 
 	/* A list that is copied takes its end along. */
 	if (!round.first)
 		round.last = &round.first;
 	request_list_init(&local->submitted);
-	while ((request = request_list_pop(&round)) != NULL)
-		local_begin(local, request);
+	while (round.first) {
+		if (!local_get_some(local, &round))
+			local_begin(local, request_list_pop(&round));
+	}
 	log_queue_init(&done);
 	if (local->group.first)
 		local->n_groups++;
@@ -184,6 +186,7 @@ static void local_turn(struct engine *engine)
 	if (local->in_turn)
 		return;
 	local->in_turn = true;
+	mapped_tick(&local->store->mapped, monotonic_ms());
 	complete_round(local);
 	cold_take(local);
 	local_end_backup(local, false);
@@ -244,6 +247,8 @@ static void release(struct local *local)
 {
 	read_pool_free(local->pool);
 	pending_deinit(&local->pending);
+	pool_deinit(&local->writes);
+	pool_deinit(&local->records);
 	free(local);
 }
 
@@ -302,6 +307,8 @@ static struct local *local_new(const struct engine_local_options *options,
 		free(local);
 		return NULL;
 	}
+	pool_init(&local->writes, sizeof(struct write), WRITES_KEPT);
+	pool_init(&local->records, RECORD_PIECE, WRITES_KEPT);
 	local->engine.ops = &ops;
 	local->host = *host;
 	local->durability =

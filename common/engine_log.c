@@ -7,7 +7,14 @@
 
 enum {
 	/* a group up to this many bytes may be written by the loop itself */
-	INLINE_LEN_MAX = 64 << 10,
+	INLINE_LEN_MAX = 128 << 10,
+	/* the wait for more writes: this share of a sync, within bounds */
+	GATHER_SHARE = 4,
+	GATHER_MIN_NS = 20000, /* what is shorter a timer cannot tell */
+	GATHER_MAX_NS = 1000000,
+	GATHER_SKIP_MAX = 64, /* groups */
+	/* the share of the last group in the mean: 1/4 */
+	MEAN_OF = 4,
 };
 
 void log_queue_init(struct log_queue *queue)
@@ -53,22 +60,89 @@ static void note_due(struct engine_log *elog, bool interval)
 		elog->sync_due_ms = monotonic_ms() + elog->interval_ms;
 }
 
+/* ---- gathering ---- */
+
+/* After a group with a sync, which took NS. */
+static void note_sync(struct engine_log *elog, const struct log_queue *group,
+		      uint64_t ns)
+{
+	struct engine_gather *gather = &elog->gather;
+
+	gather->sync_ns = (gather->sync_ns * (MEAN_OF - 1) + ns) / MEAN_OF;
+	gather->n_wanted = group->n + elog->queue.n;
+}
+
+/* The wait is over; whether it was of use says when the next one is. */
+static void end_gathering(struct engine_log *elog)
+{
+	struct engine_gather *gather = &elog->gather;
+	bool in_vain = elog->queue.n < gather->n_wanted / 4 * 3;
+
+	if (gather->until_ns == 0)
+		return;
+	gather->until_ns = 0;
+	gather->skip = in_vain ? gather->skip * 2 + 1 : 0;
+	if (gather->skip > GATHER_SKIP_MAX)
+		gather->skip = GATHER_SKIP_MAX;
+	gather->n_skip = gather->skip;
+}
+
+/*
+ * Whether the queue is to wait for more.  Writers that each wait for their
+ * answer come again when they have it; where they do not, or think first, it
+ * was in vain, and is tried less and less often.
+ */
+static bool wants_more(struct engine_log *elog)
+{
+	struct engine_gather *gather = &elog->gather;
+	uint64_t ns = gather->sync_ns / GATHER_SHARE;
+
+	if (!elog->queue.sync || elog->stop || ns < GATHER_MIN_NS ||
+	    elog->queue.n >= gather->n_wanted)
+		return false;
+	if (gather->until_ns != 0)
+		return monotonic_ns() < gather->until_ns;
+	if (gather->n_skip > 0) {
+		gather->n_skip--;
+		return false;
+	}
+	if (ns > GATHER_MAX_NS)
+		ns = GATHER_MAX_NS;
+	gather->until_ns = monotonic_ns() + ns;
+	return true;
+}
+
+/* Whether the thread, which gathers, need not be woken yet. */
+static bool may_sleep_on(const struct engine_log *elog)
+{
+	return elog->gather.until_ns != 0 && elog->queue.sync &&
+	       elog->queue.n < elog->gather.n_wanted;
+}
+
+/* ---- the thread ---- */
+
 static void run_queue(struct engine_log *elog)
 {
+	uint64_t begun_ns = monotonic_ns();
 	struct log_queue group;
 
+	end_gathering(elog);
 	log_queue_init(&group);
 	log_queue_append(&group, &elog->queue);
-	log_queue_init(&elog->queue);
 	elog->busy = true;
 	pthread_mutex_unlock(&elog->lock);
 	run_group(elog, &group);
 	pthread_mutex_lock(&elog->lock);
 	elog->busy = false;
 	note_due(elog, group.interval);
+	if (group.sync)
+		note_sync(elog, &group, monotonic_ns() - begun_ns);
 	log_queue_append(&elog->done, &group);
-	elog->host->wake(elog->host->ctx);
 	pthread_cond_broadcast(&elog->idle);
+	/* Not under the lock, which is the first that the loop asks for. */
+	pthread_mutex_unlock(&elog->lock);
+	elog->host->wake(elog->host->ctx);
+	pthread_mutex_lock(&elog->lock);
 }
 
 static bool sync_is_due(const struct engine_log *elog)
@@ -105,6 +179,7 @@ static void *thread_main(void *arg)
 {
 	struct engine_log *elog = arg;
 
+	pthread_setname_np(pthread_self(), "getme-log");
 	pthread_mutex_lock(&elog->lock);
 	for (;;) {
 		if (elog->busy)
@@ -112,6 +187,9 @@ static void *thread_main(void *arg)
 		/* First, or a queue that never ends would put it off. */
 		else if (sync_is_due(elog))
 			run_sync(elog);
+		else if (elog->queue.first && wants_more(elog))
+			monotonic_wait_until_ns(&elog->work, &elog->lock,
+						elog->gather.until_ns);
 		else if (elog->queue.first)
 			run_queue(elog);
 		else if (elog->stop)
@@ -170,14 +248,18 @@ void engine_log_submit(struct engine_log *elog, struct log_queue *group,
 		       struct log_queue *done)
 {
 	uint64_t due_before;
+	bool may_sleep;
 
 	if (!group->first)
 		return;
 	pthread_mutex_lock(&elog->lock);
 	if (!may_inline(elog, group)) {
 		log_queue_append(&elog->queue, group);
-		pthread_cond_signal(&elog->work);
+		may_sleep = may_sleep_on(elog);
 		pthread_mutex_unlock(&elog->lock);
+		/* Who wakes up finds the lock free. */
+		if (!may_sleep)
+			pthread_cond_signal(&elog->work);
 		return;
 	}
 	elog->busy = true;

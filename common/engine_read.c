@@ -105,20 +105,74 @@ static void get_cold(struct local *local, struct engine_request *request,
 
 /* ---- by the loop ---- */
 
+/* Some that are read together. */
+struct gets {
+	struct local *local;
+	size_t n;
+	struct engine_request *requests[VIEW_STAGED];
+	struct view_key keys[VIEW_STAGED];
+};
+
+static void tell_one(void *ctx, size_t i, int result,
+		     const struct view_entry *entry)
+{
+	const struct gets *gets = ctx;
+	struct local *local = gets->local;
+	struct engine_request *request = gets->requests[i];
+	const struct digest *digest = &gets->keys[i].digest;
+
+	if (result == -EAGAIN)
+		get_cold(local, request, digest);
+	else
+		answer(local, request,
+		       tell(local, request, digest, result, entry));
+}
+
+static void add(struct gets *gets, struct engine_request *request)
+{
+	const struct engine_bytes *key = &request->keys[0];
+	struct view_key *to = &gets->keys[gets->n];
+
+	to->data = key->data;
+	to->len = key->len;
+	to->digest = digest_of(gets->local->store->secret, key->data, key->len);
+	gets->requests[gets->n++] = request;
+}
+
+static void read_all(struct gets *gets)
+{
+	struct store *store = gets->local->store;
+	struct view view = store_view_now(store);
+
+	view_get_each(&view, gets->keys, gets->n, want_of(gets->requests[0]),
+		      &store->buffer, tell_one, gets);
+	view_buffer_trim(&store->buffer, BUFFER_KEEP);
+}
+
 void local_get(struct local *local, struct engine_request *request)
 {
-	struct store *store = local->store;
-	const struct engine_bytes *key = &request->keys[0];
-	struct view view = store_view_now(store);
-	struct digest digest = digest_of(store->secret, key->data, key->len);
-	struct view_entry entry;
-	int result = view_get(&view, &digest, key->data, key->len,
-			      want_of(request), &store->buffer, &entry);
+	struct gets gets;
 
-	if (result == -EAGAIN) {
-		get_cold(local, request, &digest);
-		return;
-	}
-	answer(local, request, tell(local, request, &digest, result, &entry));
-	view_buffer_trim(&store->buffer, BUFFER_KEEP);
+	gets.local = local;
+	gets.n = 0;
+	add(&gets, request);
+	read_all(&gets);
+}
+
+bool local_get_some(struct local *local, struct request_list *list)
+{
+	struct gets gets;
+	enum engine_op op = list->first->op;
+
+	if (op != ENGINE_GET && op != ENGINE_STAT)
+		return false;
+	gets.local = local;
+	gets.n = 0;
+	while (gets.n < VIEW_STAGED && list->first && list->first->op == op &&
+	       local_check(local, list->first) == 0)
+		add(&gets, request_list_pop(list));
+	if (gets.n == 0)
+		return false;
+	read_all(&gets);
+	return true;
 }

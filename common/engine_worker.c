@@ -49,6 +49,7 @@ static void *thread_main(void *arg)
 	struct engine_worker *worker = arg;
 	const struct sched_param priority = { 0 };
 
+	pthread_setname_np(pthread_self(), "getme-compact");
 	/*
 	 * It gets its share, or a store under steady load would never be
 	 * compacted, but takes no processor from a thread that wakes up.

@@ -4,17 +4,31 @@
 
 #include "common/engine_decide.h"
 
+enum {
+	PREFETCH_AHEAD = 8, /* records */
+};
+
 /* ---- into the group ---- */
 
-static void write_free(struct write *write)
+static struct write *write_take(struct local *local)
+{
+	struct write *write = pool_take(&local->writes);
+
+	if (write)
+		memset(write, 0, sizeof(*write));
+	return write;
+}
+
+static void write_free(struct local *local, struct write *write)
 {
 	if (!write)
 		return;
 	index_free(write->index);
-	free(write->nodes);
+	if (write->nodes != &write->only_node)
+		free(write->nodes);
 	free(write->value);
 	record_free(write->record);
-	free(write);
+	pool_give(&local->writes, write);
 }
 
 static void enqueue(struct local *local, struct write *write)
@@ -42,19 +56,20 @@ static void enqueue(struct local *local, struct write *write)
 }
 
 static struct write *write_new(struct local *local, const struct record_op *ops,
-			       size_t n)
+			       size_t n, uint64_t now_ms)
 {
 	struct store *store = local->store;
-	struct write *write = calloc(1, sizeof(*write));
+	struct write *write = write_take(local);
 
 	if (!write)
 		return NULL;
-	write->record = record_new(ops, n, store->secret,
-				   store->io->clock_ms(store->io));
-	write->nodes = calloc(n, sizeof(*write->nodes));
+	write->record =
+		record_new_in(&local->records, ops, n, store->secret, now_ms);
+	write->nodes =
+		n == 1 ? &write->only_node : calloc(n, sizeof(*write->nodes));
 	if (!write->record || !write->nodes ||
 	    store_reserve(store, write->record, local->pending.n_nodes) < 0) {
-		write_free(write);
+		write_free(local, write);
 		return NULL;
 	}
 	return write;
@@ -64,7 +79,8 @@ static int submit_draft(struct draft *draft)
 {
 	struct local *local = draft->local;
 	struct engine_request *request = draft->request;
-	struct write *write = write_new(local, draft->ops, draft->n_ops);
+	struct write *write =
+		write_new(local, draft->ops, draft->n_ops, draft->now_ms);
 
 	if (!write)
 		return -ENOMEM;
@@ -92,13 +108,13 @@ static void answer_write(struct local *local, struct engine_request *request,
 int local_submit_special(struct local *local, struct engine_request *request,
 			 enum log_record_kind kind, struct index *index)
 {
-	struct write *write = calloc(1, sizeof(*write));
+	struct write *write = write_take(local);
 
 	if (write)
 		write->record = record_new_special(kind);
 	if (!write || !write->record) {
 		index_free(index);
-		write_free(write);
+		write_free(local, write);
 		return -ENOMEM;
 	}
 	write->request = request;
@@ -216,12 +232,12 @@ void local_clear(struct local *local, struct engine_request *request)
 
 int local_sync_run(struct local *local)
 {
-	struct write *write = calloc(1, sizeof(*write));
+	struct write *write = write_take(local);
 
 	if (write)
 		write->record = record_new_special(LOG_SYNC);
 	if (!write || !write->record) {
-		write_free(write);
+		write_free(local, write);
 		return -ENOMEM;
 	}
 	write->is_run_sync = true;
@@ -258,6 +274,7 @@ void local_expire(struct local *local, const struct digest *digest,
 		.key = key,
 		.key_len = (uint16_t)key_len,
 	};
+	struct io *io = local->store->io;
 	struct index_place now;
 	struct write *write;
 
@@ -267,7 +284,7 @@ void local_expire(struct local *local, const struct digest *digest,
 	    index_get(local->store->index, digest, &now) != 0 ||
 	    now.segment != place->segment || now.off8 != place->off8)
 		return;
-	write = write_new(local, &op, 1);
+	write = write_new(local, &op, 1, io->clock_ms(io));
 	if (!write)
 		return;
 	write->durability = ENGINE_NONE;
@@ -391,16 +408,34 @@ static void end_record(struct local *local, struct log_record *log_record)
 			  log_record->result == LOG_STALE ? LOG_STALE : result);
 	else
 		end_special(local, write, result);
-	write_free(write);
+	write_free(local, write);
+}
+
+/* The first key's bucket, before the record's turn comes. */
+static void prefetch(const struct local *local, const struct log_record *record)
+{
+	const struct record *whole =
+		(const struct record *)(const void *)record;
+
+	if (whole->n_ops > 0)
+		lookup_prefetch(index_map(local->store->index),
+				&whole->digests[0]);
 }
 
 void local_complete(struct local *local, struct log_queue *done)
 {
 	struct log_record *record = done->first;
+	struct log_record *ahead = record;
+	int n_ahead = 0;
 
 	while (record) {
 		struct log_record *next = record->next;
 
+		for (; ahead && n_ahead < PREFETCH_AHEAD; n_ahead++) {
+			prefetch(local, ahead);
+			ahead = ahead->next;
+		}
+		n_ahead--;
 		end_record(local, record);
 		record = next;
 	}

@@ -22,7 +22,8 @@ struct cursor {
 };
 
 /* false: it does not fit, or is too large for its place. */
-static bool read_number(struct cursor *cursor, uint64_t max, uint64_t *number)
+static inline bool read_number(struct cursor *cursor, uint64_t max,
+			       uint64_t *number)
 {
 	size_t n = bytes_get_varint(cursor->at, cursor->rest, number);
 
@@ -217,6 +218,14 @@ bool hint_next(struct hint *hint, struct hint_entry *entry)
 	hint->end8 = cursor.end8;
 	hint->n_read++;
 	return true;
+}
+
+void hint_rewind(struct hint *hint)
+{
+	hint->at = HINT_HEADER_LEN;
+	hint->n_read = 0;
+	hint->sequence = 0;
+	hint->end8 = 0;
 }
 
 bool hint_may_hold(const struct hint *hint, const void *key, size_t key_len)

@@ -110,6 +110,9 @@ int hint_covers(struct io *io, const char *dir, uint32_t segment_id,
 /* The next entry; false: there is none. */
 bool hint_next(struct hint *hint, struct hint_entry *entry);
 
+/* The first entry is the next one again. */
+void hint_rewind(struct hint *hint);
+
 /* Whether the segment may hold a put of the key; never a false "no". */
 bool hint_may_hold(const struct hint *hint, const void *key, size_t key_len);
 

@@ -146,8 +146,6 @@ static int map_sequences(struct index *index, enum index_family f,
 		rc = map_private(len, &base);
 	if (rc)
 		return rc;
-	/* All of it is about to be written, in any order. */
-	(void)madvise(base, len, MADV_HUGEPAGE);
 	for (unsigned i = from; i < end; i++) {
 		sequences[i] = base;
 		base = (unsigned char *)base + sequences_len(f, i);
@@ -304,11 +302,24 @@ int index_memory_populate_page(struct index *index, uint64_t page)
 	return rc;
 }
 
+/* They are about to be written all over: a page of 4 KiB a fault is slow. */
+static void want_huge_sequences(const struct index *index)
+{
+	const struct index_array *primary = &index->families[INDEX_PRIMARY];
+
+	for (unsigned i = 0; i < primary->n_chunks; i++)
+		if (primary->sequences[i])
+			(void)madvise(primary->sequences[i],
+				      sequences_len(INDEX_PRIMARY, i),
+				      MADV_HUGEPAGE);
+}
+
 int index_memory_populate_first(struct index *index)
 {
 	const struct index_array *primary = &index->families[INDEX_PRIMARY];
 	uint64_t end;
 
+	want_huge_sequences(index);
 	for (uint64_t at = 0; at < INDEX_FIRST_LEN; at = end) {
 		uint64_t off;
 		unsigned chunk = index_chunk_of(at, &off);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 enum {
 	FILE_MODE = 0600,
 	DIR_MODE = 0700,
+	PAGE_LEN = 4096, /* as sys_resident counts them */
 	/* pwritev takes so many at most (UIO_MAXIOV) */
 	IOV_AT_ONCE = 1024,
 	/*
@@ -148,6 +150,57 @@ static int sys_data_end(struct io *io, int fd, uint64_t *end)
 	return 0;
 }
 
+static int sys_map(struct io *io, int fd, uint64_t len, const void **base)
+{
+	void *at;
+
+	(void)io;
+	/* Too little room for whole stores. */
+	if (sizeof(void *) < sizeof(uint64_t))
+		return -EOPNOTSUPP;
+	at = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
+	if (at == MAP_FAILED)
+		return -errno;
+	/* Nothing is read ahead of a page that has gone after all. */
+	(void)madvise(at, len, MADV_RANDOM);
+	*base = at;
+	return 0;
+}
+
+static void sys_unmap(struct io *io, const void *base, uint64_t len)
+{
+	union {
+		const void *in;
+		void *out;
+	} at = { .in = base };
+
+	(void)io;
+	munmap(at.out, len);
+}
+
+static int sys_resident(struct io *io, const void *at, size_t len,
+			uint64_t *pages)
+{
+	union {
+		const void *in;
+		void *out;
+	} from = { .in = at };
+	unsigned char known[IO_RESIDENT_MAX / PAGE_LEN];
+	size_t page_len = (size_t)sysconf(_SC_PAGESIZE);
+	uint64_t found = 0;
+	size_t i;
+
+	(void)io;
+	if (page_len > IO_RESIDENT_MAX)
+		return -EOPNOTSUPP;
+	if (mincore(from.out, len, known) < 0)
+		return -errno;
+	for (i = 0; i * PAGE_LEN < len; i++)
+		found |= (uint64_t)(known[i * PAGE_LEN / page_len] & 1) << i;
+	*pages = found;
+	return 0;
+}
+
 static int sys_rename(struct io *io, const char *from, const char *to)
 {
 	(void)io;
@@ -254,6 +307,9 @@ struct io *io_system(void)
 		.punch = sys_punch,
 		.stat = sys_stat,
 		.data_end = sys_data_end,
+		.map = sys_map,
+		.unmap = sys_unmap,
+		.resident = sys_resident,
 		.rename = sys_rename,
 		.link = sys_link,
 		.unlink = sys_unlink,

@@ -30,6 +30,10 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+enum {
+	IO_RESIDENT_MAX = 64 * 4096, /* bytes */
+};
+
 struct io_stat {
 	uint64_t size;
 	uint64_t allocated; /* bytes of blocks */
@@ -65,6 +69,20 @@ struct io {
 	 * reading it.  NULL: nothing is known.
 	 */
 	int (*data_end)(struct io *io, int fd, uint64_t *end);
+	/*
+	 * The first LEN bytes of a file, for reading; it may be shorter, then
+	 * touching what it has not raises SIGBUS, as does what cannot be read.
+	 * NULL: files cannot be mapped, and the next two are not called.
+	 */
+	int (*map)(struct io *io, int fd, uint64_t len, const void **base);
+	void (*unmap)(struct io *io, const void *base, uint64_t len);
+	/*
+	 * Which pages of a mapping are in memory: bit i of PAGES for the i-th
+	 * 4096 bytes from AT, which is a multiple of IO_RESIDENT_MAX bytes
+	 * from its base; up to as many.
+	 */
+	int (*resident)(struct io *io, const void *at, size_t len,
+			uint64_t *pages);
 	int (*rename)(struct io *io, const char *from, const char *to);
 	/*
 	 * A second name for a file.  -EEXIST: TO is there; -EXDEV, -EPERM,

@@ -4,6 +4,20 @@
 #include <linux/futex.h>
 #include <string.h>
 
+/* What checks threads has to see each load. */
+#if defined(__SANITIZE_THREAD__)
+#define LOADS_ARE_CHECKED
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define LOADS_ARE_CHECKED
+#endif
+#endif
+
+#if defined(__SSE2__) && !defined(LOADS_ARE_CHECKED)
+#define COMPARE_FOUR
+#include <emmintrin.h>
+#endif
+
 /*
  * Loads with acquire order, never fences: the data loads cannot sink below
  * the version's second load, nor rise above its first, and a thread checker
@@ -66,22 +80,51 @@ static const void *bytes_at(const struct lookup_map *map,
 	return base ? base + chunk_off : NULL;
 }
 
-/* Which of the taken slots have this tag; without a branch a slot. */
-static uint32_t same_tags(const uint32_t *tags, unsigned n_slots, uint32_t used,
-			  const struct digest *digest)
+/*
+ * Which of the first N_SLOTS slots have this tag, a bit each.  All are looked
+ * at: a branch that depends on the tags would be guessed wrong.
+ */
+#if defined(COMPARE_FOUR)
+
+/*
+ * Four at a time.  What is loaded while it is written may be anything: then
+ * the version is another.  The fence is for the compiler alone, since this
+ * processor keeps loads in order.
+ */
+static uint32_t same_tags(const uint32_t *tags, unsigned n_slots, uint32_t tag)
+{
+	const __m128i wanted = _mm_set1_epi32((int)tag);
+	uint32_t same = 0;
+
+	/* Of 6 the last two are a slot's; they are not told. */
+	for (unsigned i = 0; i < n_slots; i += 4) {
+		const void *at = &tags[i];
+		__m128i equal = _mm_cmpeq_epi32(_mm_loadu_si128(at), wanted);
+
+		same |= (uint32_t)_mm_movemask_ps(_mm_castsi128_ps(equal)) << i;
+	}
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return same & ((1U << n_slots) - 1);
+}
+
+#else
+
+static uint32_t same_tags(const uint32_t *tags, unsigned n_slots, uint32_t tag)
 {
 	uint32_t same = 0;
 
 	for (unsigned i = 0; i < n_slots; i++)
-		same |= (uint32_t)(load32(&tags[i]) == digest->hi) << i;
-	return same & used;
+		same |= (uint32_t)(load32(&tags[i]) == tag) << i;
+	return same;
 }
+
+#endif
 
 static bool find_slot(const uint32_t *tags, const struct index_slot *slots,
 		      unsigned n_slots, uint32_t used,
 		      const struct digest *digest, struct index_place *place)
 {
-	uint32_t same = same_tags(tags, n_slots, used, digest);
+	uint32_t same = same_tags(tags, n_slots, digest->hi) & used;
 
 	for (; same; same &= same - 1) {
 		unsigned i = (unsigned)__builtin_ctz(same);
@@ -127,18 +170,6 @@ static int find_in_chain(const struct lookup_map *map,
 	return next ? LOOKUP_BUSY : LOOKUP_NOT_FOUND;
 }
 
-/*
- * All of them, before the tags tell which: memory that comes at the same time
- * costs less than to wait twice.
- */
-static void prefetch_slots(const struct index_primary *primary)
-{
-	enum { SLOTS_A_LINE = 64 / sizeof(struct index_slot) };
-
-	for (unsigned i = 0; i < INDEX_PRIMARY_SLOTS; i += SLOTS_A_LINE)
-		__builtin_prefetch(&primary->slots[i]);
-}
-
 static int find_once(const struct lookup_map *map, const struct digest *digest,
 		     struct index_place *place, struct lookup_stamp *stamp)
 {
@@ -162,7 +193,6 @@ static int find_once(const struct lookup_map *map, const struct digest *digest,
 	now.version = load32(now.version_at);
 	if (now.version & 1)
 		return LOOKUP_BUSY;
-	prefetch_slots(primary);
 	/* A split that came between the two loads above shows here. */
 	if (__atomic_load_n(shape, __ATOMIC_RELAXED) != n_buckets)
 		return LOOKUP_BUSY;
@@ -193,22 +223,53 @@ int lookup_find(const struct lookup_map *map, const struct digest *digest,
 	return LOOKUP_BUSY;
 }
 
-void lookup_prefetch(const struct lookup_map *map, const struct digest *digest)
+/* The bucket of a digest; NULL: there is none to be told of. */
+static const struct index_primary *bucket_at(const struct lookup_map *map,
+					     const struct digest *digest)
 {
 	uint64_t n_buckets = load64(&map->header->n_buckets);
-	const struct index_primary *primary;
 	unsigned chunk;
 
 	if (n_buckets < INDEX_BUCKETS_MIN || n_buckets > INDEX_BUCKETS_MAX)
-		return;
-	primary = bytes_at(map, INDEX_PRIMARY,
-			   index_bucket_of(digest->lo, n_buckets) *
-				   sizeof(*primary),
-			   &chunk);
-	if (primary) {
+		return NULL;
+	return bytes_at(map, INDEX_PRIMARY,
+			index_bucket_of(digest->lo, n_buckets) *
+				sizeof(struct index_primary),
+			&chunk);
+}
+
+void lookup_prefetch(const struct lookup_map *map, const struct digest *digest)
+{
+	const struct index_primary *primary = bucket_at(map, digest);
+
+	if (primary)
 		__builtin_prefetch(primary);
-		prefetch_slots(primary);
-	}
+}
+
+void lookup_prefetch_slot(const struct lookup_map *map,
+			  const struct digest *digest)
+{
+	const struct index_primary *primary = bucket_at(map, digest);
+	uint32_t same;
+
+	if (!primary)
+		return;
+	same = same_tags(primary->tags, INDEX_PRIMARY_SLOTS, digest->hi);
+	if (same)
+		__builtin_prefetch(&primary->slots[__builtin_ctz(same)]);
+}
+
+void lookup_prefetch_all(const struct lookup_map *map,
+			 const struct digest *digest)
+{
+	enum { SLOTS_A_LINE = 64 / sizeof(struct index_slot) };
+	const struct index_primary *primary = bucket_at(map, digest);
+
+	if (!primary)
+		return;
+	__builtin_prefetch(primary);
+	for (unsigned i = 0; i < INDEX_PRIMARY_SLOTS; i += SLOTS_A_LINE)
+		__builtin_prefetch(&primary->slots[i]);
 }
 
 bool lookup_still(const struct lookup_stamp *stamp)

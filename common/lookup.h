@@ -76,8 +76,17 @@ int lookup_add_chunk(struct lookup_map *map, enum index_family family,
 int lookup_find(const struct lookup_map *map, const struct digest *digest,
 		struct index_place *place, struct lookup_stamp *stamp);
 
-/* Starts to fetch what lookup_find will read; never fails. */
+/*
+ * Starts to fetch what lookup_find will read first, and, when that is there,
+ * what it will read then: for many at once.  For one alone, all that it may
+ * read, since memory that comes at the same time costs less than to wait
+ * twice.  None of them fails, or waits for more than what is not there yet.
+ */
 void lookup_prefetch(const struct lookup_map *map, const struct digest *digest);
+void lookup_prefetch_slot(const struct lookup_map *map,
+			  const struct digest *digest);
+void lookup_prefetch_all(const struct lookup_map *map,
+			 const struct digest *digest);
 
 /* Whether the answer with this stamp is still true. */
 bool lookup_still(const struct lookup_stamp *stamp);

@@ -38,18 +38,26 @@ static inline void monotonic_cond_init(pthread_cond_t *cond)
 }
 
 /*
- * Waits for COND, under LOCK, until DUE_MS.  Whether it was signalled, or woke
+ * Waits for COND, under LOCK, until DUE_NS.  Whether it was signalled, or woke
  * up for no reason, before that.
  */
-static inline bool monotonic_wait_until(pthread_cond_t *cond,
-					pthread_mutex_t *lock, uint64_t due_ms)
+static inline bool monotonic_wait_until_ns(pthread_cond_t *cond,
+					   pthread_mutex_t *lock,
+					   uint64_t due_ns)
 {
 	struct timespec until = {
-		.tv_sec = (time_t)(due_ms / 1000),
-		.tv_nsec = (long)(due_ms % 1000) * 1000000,
+		.tv_sec = (time_t)(due_ns / 1000000000),
+		.tv_nsec = (long)(due_ns % 1000000000),
 	};
 
 	return pthread_cond_timedwait(cond, lock, &until) == 0;
+}
+
+/* The same, until DUE_MS. */
+static inline bool monotonic_wait_until(pthread_cond_t *cond,
+					pthread_mutex_t *lock, uint64_t due_ms)
+{
+	return monotonic_wait_until_ns(cond, lock, due_ms * 1000000);
 }
 
 #endif

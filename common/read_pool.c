@@ -83,6 +83,7 @@ static void *thread_main(void *arg)
 {
 	struct read_pool *pool = arg;
 
+	pthread_setname_np(pthread_self(), "getme-read");
 	pthread_mutex_lock(&pool->lock);
 	while (!pool->stop) {
 		if (may_begin(pool))

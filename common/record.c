@@ -92,8 +92,16 @@ static uint64_t bytes_needed(const struct record_op *ops, size_t n,
 	return len;
 }
 
+static uint8_t *take_block(struct pool **pool, size_t len)
+{
+	if (len > RECORD_PIECE)
+		*pool = NULL;
+	return *pool ? pool_take(*pool) : malloc(len);
+}
+
 /* The record with its arrays behind it; BYTES is where entries go. */
-static struct record *allocate(size_t n, uint64_t entry_bytes, uint8_t **bytes)
+static struct record *allocate(struct pool *pool, size_t n,
+			       uint64_t entry_bytes, uint8_t **bytes)
 {
 	size_t n_items = n + (n > 1);
 	size_t items_off = bytes_align8(sizeof(struct record));
@@ -101,7 +109,7 @@ static struct record *allocate(size_t n, uint64_t entry_bytes, uint8_t **bytes)
 	size_t expires_off = digests_off + n * sizeof(struct digest);
 	size_t bytes_off = expires_off + n * sizeof(uint64_t);
 	size_t deletes_off = bytes_off + (size_t)entry_bytes;
-	uint8_t *block = malloc(deletes_off + n);
+	uint8_t *block = take_block(&pool, deletes_off + n);
 	struct record *record;
 
 	if (!block)
@@ -109,6 +117,7 @@ static struct record *allocate(size_t n, uint64_t entry_bytes, uint8_t **bytes)
 	/* Entries are written whole by their encoders. */
 	memset(block, 0, bytes_off);
 	record = (struct record *)(void *)block;
+	record->pool = pool;
 	record->n_ops = (uint32_t)n;
 	record->log.n_items = (uint32_t)n_items;
 	record->log.items = (struct log_item *)(void *)(block + items_off);
@@ -119,8 +128,8 @@ static struct record *allocate(size_t n, uint64_t entry_bytes, uint8_t **bytes)
 	return record;
 }
 
-struct record *record_new(const struct record_op *ops, size_t n,
-			  const uint8_t *secret, uint64_t now_ms)
+struct record *record_new_in(struct pool *pool, const struct record_op *ops,
+			     size_t n, const uint8_t *secret, uint64_t now_ms)
 {
 	struct log_item *item;
 	struct record *record;
@@ -131,7 +140,7 @@ struct record *record_new(const struct record_op *ops, size_t n,
 
 	if (run_len > record_len_max)
 		return NULL;
-	record = allocate(n, needed, &at);
+	record = allocate(pool, n, needed, &at);
 	if (!record)
 		return NULL;
 	record->log.kind = LOG_WRITE;
@@ -154,6 +163,12 @@ struct record *record_new(const struct record_op *ops, size_t n,
 	return record;
 }
 
+struct record *record_new(const struct record_op *ops, size_t n,
+			  const uint8_t *secret, uint64_t now_ms)
+{
+	return record_new_in(NULL, ops, n, secret, now_ms);
+}
+
 struct record *record_new_special(enum log_record_kind kind)
 {
 	struct record *record = calloc(1, sizeof(*record));
@@ -165,5 +180,8 @@ struct record *record_new_special(enum log_record_kind kind)
 
 void record_free(struct record *record)
 {
-	free(record);
+	if (record && record->pool)
+		pool_give(record->pool, record);
+	else
+		free(record);
 }

@@ -3,7 +3,8 @@
  *
  * Built from the operations of a put, a delete or a batch: their entries
  * encoded (small values copied behind the key, larger ones borrowed until the
- * record is freed), their digests made, one allocation for it all.
+ * record is freed), their digests made, one allocation for it all: a piece of
+ * a pool where that is large enough.
  */
 #ifndef GETME_COMMON_RECORD_H
 #define GETME_COMMON_RECORD_H
@@ -14,6 +15,7 @@
 
 #include "common/digest.h"
 #include "common/log.h"
+#include "common/pool.h"
 
 /* One put or delete. */
 struct record_op {
@@ -32,6 +34,12 @@ struct record {
 	uint64_t *expires_at_ms; /* n_ops; 0: none */
 	bool *deletes;		 /* n_ops */
 	void *user;		 /* the caller's */
+	struct pool *pool;	 /* whose piece it is; NULL: malloc's */
+};
+
+enum {
+	/* bytes of a piece: one put of some 300 bytes */
+	RECORD_PIECE = 512,
 };
 
 /*
@@ -40,6 +48,10 @@ struct record {
  */
 struct record *record_new(const struct record_op *ops, size_t n,
 			  const uint8_t *secret, uint64_t now_ms);
+
+/* The same; POOL has pieces of RECORD_PIECE bytes and outlives the record. */
+struct record *record_new_in(struct pool *pool, const struct record_op *ops,
+			     size_t n, const uint8_t *secret, uint64_t now_ms);
 
 /* A clear or a roll.  NULL: no memory. */
 struct record *record_new_special(enum log_record_kind kind);

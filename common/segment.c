@@ -231,6 +231,7 @@ void segment_free(struct io *io, struct segment *segment)
 {
 	if (!segment)
 		return;
+	mapping_free(io, segment->mapping);
 	io->close(io, segment->fd);
 	free(segment);
 }

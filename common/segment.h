@@ -41,6 +41,7 @@
 
 #include "common/entry.h"
 #include "common/io.h"
+#include "common/mapped.h"
 #include "common/path.h"
 
 enum {
@@ -86,7 +87,8 @@ struct segment {
 	_Atomic bool replaced; /* no longer part of the store */
 	_Atomic bool cleared;  /* by a clear: the index may not know it yet */
 	_Atomic bool shared;   /* other processes may have it mapped */
-	struct segment *next;  /* of whatever list of upkeep's it is in */
+	_Atomic(struct mapping *) mapping; /* owned, mapped's; NULL: none yet */
+	struct segment *next; /* of whatever list of upkeep's it is in */
 	/* common/retire's: it may wait for its hint all the same */
 	struct segment *retired_next;
 	uint64_t retired_at;
@@ -164,7 +166,7 @@ int segment_open(struct io *io, const char *dir,
 		 const uint8_t store_id[SEGMENT_STORE_ID_LEN], uint32_t id,
 		 struct segment **segment);
 
-/* Closes the descriptor and frees; NULL is fine. */
+/* Ends the mapping, closes the descriptor, frees; NULL is fine. */
 void segment_free(struct io *io, struct segment *segment);
 
 /* Gives back the room behind LEN; failures do not matter. */

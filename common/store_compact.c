@@ -4,6 +4,10 @@
 
 #include "common/store_internal.h"
 
+enum {
+	PREFETCH_AHEAD = 8, /* moves */
+};
+
 /* ---- beginning ---- */
 
 static bool is_running(const struct store *store)
@@ -129,11 +133,24 @@ static void move_one(struct store *store, const struct compaction_move *move)
 		     index_move(store->index, &digest, &from, &to) == 0);
 }
 
+/* The keys are in any order: each is a miss of the processor's caches. */
+static void prefetch(const struct compaction *work, size_t i)
+{
+	struct digest digest;
+
+	if (i >= work->n_moves)
+		return;
+	digest.lo = work->moves[i].digest_lo;
+	digest.hi = work->moves[i].digest_hi;
+	lookup_prefetch(work->map, &digest);
+}
+
 bool store_compact_move(struct store *store, size_t max)
 {
 	struct compaction *work = &store->run.work;
 
 	while (max > 0 && work->n_moved < work->n_moves && !work->cancelled) {
+		prefetch(work, work->n_moved + PREFETCH_AHEAD);
 		move_one(store, &work->moves[work->n_moved++]);
 		max--;
 	}

@@ -21,6 +21,7 @@
 #include "common/index.h"
 #include "common/lock.h"
 #include "common/log.h"
+#include "common/mapped.h"
 #include "common/path.h"
 #include "common/record.h"
 #include "common/retire.h"
@@ -65,6 +66,7 @@ struct store {
 	struct retire retire;
 	bool abandoned;	  /* nothing is written any more */
 	bool cannot_tell; /* the file system: what is in memory */
+	struct mapped mapped;
 	struct upkeep *upkeep;
 	uint8_t store_id[SEGMENT_STORE_ID_LEN];
 	struct store_run run;
@@ -89,7 +91,10 @@ struct store {
 struct view store_view(struct store *store);
 /* The same; what is longer than STORE_READ_SHORT is not read: -EAGAIN. */
 struct view store_view_short(struct store *store);
-/* For the loop: neither is what would have to wait for the disk. */
+/*
+ * For the loop: neither is what would have to wait for the disk.  What is in
+ * memory is read from a mapping (common/mapped.h), whose clock is to be told.
+ */
 struct view store_view_now(struct store *store);
 
 /*

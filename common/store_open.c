@@ -206,6 +206,7 @@ static struct store *new_store(const struct store_options *options)
 		return NULL;
 	}
 	store->io = options->io ? options->io : io_system();
+	mapped_init(&store->mapped, store->io);
 	store->lock_fd = -1;
 	store->private_index = options->private_index;
 	events_init(&store->events);

@@ -3,11 +3,11 @@
 #include "common/store_internal.h"
 
 /* The segment of a read, if LEN bytes at OFF may lie in it; or NULL. */
-static const struct segment *find(const struct store *store, uint32_t id,
-				  uint64_t off, size_t len,
-				  uint32_t *segment_id, uint64_t *rest)
+static struct segment *find(const struct store *store, uint32_t id,
+			    uint64_t off, size_t len, uint32_t *segment_id,
+			    uint64_t *rest)
 {
-	const struct segment *segment = segments_get(store->segments, id);
+	struct segment *segment = segments_get(store->segments, id);
 
 	if (!segment || off >= segment->capacity ||
 	    len > segment->capacity - off)
@@ -33,12 +33,13 @@ static int source_read_now(void *ctx, uint32_t id, uint64_t off, void *data,
 			   size_t len, uint32_t *segment_id, uint64_t *rest)
 {
 	struct store *store = ctx;
-	const struct segment *segment =
-		find(store, id, off, len, segment_id, rest);
+	struct segment *segment = find(store, id, off, len, segment_id, rest);
 	ssize_t n;
 
 	if (!segment)
 		return -ENODATA;
+	if (mapped_read(&store->mapped, segment, data, len, off) == 0)
+		return 0;
 	if (store->cannot_tell)
 		return -EAGAIN;
 	n = store->io->pread_nowait(store->io, segment->fd, data, len, off);
@@ -50,6 +51,16 @@ static int source_read_now(void *ctx, uint32_t id, uint64_t off, void *data,
 		return (int)n;
 	/* The rest is on the disk, or the file has no more: who waits, sees. */
 	return (size_t)n == len ? 0 : -EAGAIN;
+}
+
+static void source_prefetch(void *ctx, uint32_t id, uint64_t off, size_t len)
+{
+	const struct store *store = ctx;
+	const struct segment *segment = segments_get(store->segments, id);
+
+	if (segment && off < segment->capacity &&
+	    len <= segment->capacity - off)
+		mapped_prefetch(segment, len, off);
 }
 
 static uint64_t source_clock(void *ctx)
@@ -86,6 +97,7 @@ struct view store_view_now(struct store *store)
 	struct view view = store_view_short(store);
 
 	view.source.read = source_read_now;
+	view.source.prefetch = source_prefetch;
 	return view;
 }
 

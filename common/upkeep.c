@@ -34,6 +34,7 @@ static void *thread_main(void *arg)
 {
 	struct upkeep *upkeep = arg;
 
+	pthread_setname_np(pthread_self(), "getme-upkeep");
 	lock(upkeep);
 	while (!upkeep->abandon) {
 		if (upkeep_is_due(upkeep)) {

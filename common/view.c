@@ -214,8 +214,45 @@ int view_get(const struct view *view, const struct digest *digest,
 {
 	struct look look;
 
+	lookup_prefetch_all(view->map, digest);
 	look_up(view, digest, &look);
 	return get(view, digest, key, key_len, want, buffer, entry, &look);
+}
+
+static void prefetch(const struct view *view, const struct index_place *place,
+		     enum view_want want, size_t key_len)
+{
+	const struct view_source *source = &view->source;
+
+	if (source->prefetch)
+		source->prefetch(source->ctx, place->segment,
+				 (uint64_t)place->off8 * 8,
+				 first_len(place, want, key_len));
+}
+
+void view_get_each(const struct view *view, const struct view_key *keys,
+		   size_t n, enum view_want want, struct view_buffer *buffer,
+		   view_tell *tell, void *ctx)
+{
+	struct look looks[VIEW_STAGED];
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		lookup_prefetch(view->map, &keys[i].digest);
+	for (i = 0; i < n; i++)
+		lookup_prefetch_slot(view->map, &keys[i].digest);
+	for (i = 0; i < n; i++) {
+		look_up(view, &keys[i].digest, &looks[i]);
+		if (looks[i].result == 0)
+			prefetch(view, &looks[i].place, want, keys[i].len);
+	}
+	for (i = 0; i < n; i++) {
+		struct view_entry entry;
+		int result = get(view, &keys[i].digest, keys[i].data,
+				 keys[i].len, want, buffer, &entry, &looks[i]);
+
+		tell(ctx, i, result, &entry);
+	}
 }
 
 int view_read(const struct view *view, const uint8_t *secret,
@@ -301,17 +338,6 @@ static bool stands(const struct view_found *found, const struct look *look)
 	       found->result == VIEW_NOT_FOUND;
 }
 
-static void prefetch(const struct many *many, size_t key_len,
-		     const struct index_place *place)
-{
-	const struct view_source *source = &many->view->source;
-
-	if (source->prefetch)
-		source->prefetch(source->ctx, place->segment,
-				 (uint64_t)place->off8 * 8,
-				 first_len(place, many->want, key_len));
-}
-
 /* Reads a key that was looked up, and tells. */
 static int renew(const struct many *many, size_t i, struct look *look)
 {
@@ -339,8 +365,8 @@ static int renew(const struct many *many, size_t i, struct look *look)
 static int renew_some(const struct many *many, size_t first, size_t n,
 		      bool *changed)
 {
-	struct look looks[STAGED];
-	uint8_t due[STAGED];
+	struct look looks[VIEW_STAGED];
+	uint8_t due[VIEW_STAGED];
 	size_t n_due = 0;
 	size_t i;
 
@@ -351,12 +377,16 @@ static int renew_some(const struct many *many, size_t first, size_t n,
 		lookup_prefetch(many->view->map, &many->keys[first + i].digest);
 	}
 	*changed |= n_due > 0;
+	for (i = 0; i < n_due; i++)
+		lookup_prefetch_slot(many->view->map,
+				     &many->keys[first + due[i]].digest);
 	for (i = 0; i < n_due; i++) {
 		const struct view_key *key = &many->keys[first + due[i]];
 
 		look_up(many->view, &key->digest, &looks[i]);
 		if (looks[i].result == 0)
-			prefetch(many, key->len, &looks[i].place);
+			prefetch(many->view, &looks[i].place, many->want,
+				 key->len);
 	}
 	for (i = 0; i < n_due; i++) {
 		struct view_found *found = &many->found[first + due[i]];
@@ -392,8 +422,8 @@ int view_get_many(const struct view *view, const struct view_key *keys,
 		size_t i;
 
 		changed = false;
-		for (i = 0; i < n; i += STAGED) {
-			size_t some = n - i < STAGED ? n - i : STAGED;
+		for (i = 0; i < n; i += VIEW_STAGED) {
+			size_t some = n - i < VIEW_STAGED ? n - i : VIEW_STAGED;
 			int result = renew_some(&many, i, some, &changed);
 
 			if (result != 0)

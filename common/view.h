@@ -91,6 +91,31 @@ int view_get(const struct view *view, const struct digest *digest,
 	     const void *key, size_t key_len, enum view_want want,
 	     struct view_buffer *buffer, struct view_entry *entry);
 
+struct view_key {
+	const void *data;
+	size_t len;
+	struct digest digest;
+};
+
+enum {
+	/* keys whose memory is fetched together: enough to hide most of the
+	 * waiting, few enough to stay in the first cache */
+	VIEW_STAGED = 16,
+};
+
+/*
+ * view_get of N keys, at most VIEW_STAGED, each for itself, in the time of
+ * fewer: calls TELL for each, in their order, with what view_get says of it.
+ * ENTRY is borrowed, as in view_each.  What was told is not looked at again,
+ * nor is its key.
+ */
+typedef void view_tell(void *ctx, size_t i, int result,
+		       const struct view_entry *entry);
+
+void view_get_each(const struct view *view, const struct view_key *keys,
+		   size_t n, enum view_want want, struct view_buffer *buffer,
+		   view_tell *tell, void *ctx);
+
 /*
  * The entry at a place that the index told (a scan).  The key's digest is
  * checked under SECRET.  VIEW_NOT_FOUND: it is not that digest's entry any
@@ -111,12 +136,6 @@ int view_follow(const struct view *view, const uint8_t *secret,
 		struct view_entry *entry);
 
 /* ---- many keys, all of one instant ---- */
-
-struct view_key {
-	const void *data;
-	size_t len;
-	struct digest digest;
-};
 
 /*
  * What is known of one of them: view's own, all zero at first.  A call that

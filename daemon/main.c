@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,24 @@ enum {
 	/* How often the progress of loading is told, and for how long. */
 	PROGRESS_EVERY_MS = 1000,
 	PROGRESS_EXTEND_US = 30 * 1000 * 1000,
+	/*
+	 * A compaction needs some MiB again and again.  Given back each time
+	 * they cost a page fault for every 4 KiB, and every thread a flush of
+	 * its address translations: half of what a busy daemon did.
+	 */
+	KEPT_A_THREAD = 16 << 20, /* bytes that were freed, at most */
+	/* What is larger goes back at once. */
+	MAPPED_ALONE = 4 << 20, /* bytes */
 };
+
+/* How much of what was freed malloc keeps. */
+static void keep_memory(void)
+{
+#ifdef __GLIBC__
+	mallopt(M_TRIM_THRESHOLD, KEPT_A_THREAD);
+	mallopt(M_MMAP_THRESHOLD, MAPPED_ALONE);
+#endif
+}
 
 /* A big store takes its time to load; systemd is told that it goes on. */
 static void tell_progress(void *ctx, uint64_t done, uint64_t total)
@@ -113,6 +131,7 @@ int main(int argc, char **argv)
 	int status;
 
 	umask(022);
+	keep_memory();
 	logging_init(STDERR_FILENO, LOGGING_INFO,
 		     logging_is_journal(STDERR_FILENO));
 	options_init(&options);

@@ -170,6 +170,54 @@ static void test_writes_of_one_turn_share_a_sync(void **state)
 	free(puts);
 }
 
+/* A group of eight: the log thread expects as many the next time. */
+static void put_eight(struct engine_rig *rig)
+{
+	struct rig_request puts[8];
+	char key[8];
+	int i;
+
+	for (i = 0; i < 8; i++) {
+		snprintf(key, sizeof(key), "k%d", i);
+		rig_fill_put(&puts[i], key, "1", ENGINE_ALWAYS);
+		rig_begin(rig, &puts[i]);
+	}
+	for (i = 0; i < 8; i++)
+		assert_int_equal(rig_wait(rig, &puts[i]), 0);
+}
+
+static void test_who_writes_alone_does_not_wait_for_others(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct rig_request put;
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		put_eight(rig);
+		rig_fill_put(&put, "alone", "1", ENGINE_ALWAYS);
+		rig_begin(rig, &put);
+		assert_int_equal(rig_wait(rig, &put), 0);
+		assert_int_equal(put.request.reached, ENGINE_ALWAYS);
+	}
+}
+
+static void test_a_close_does_not_wait_for_others(void **state)
+{
+	struct engine_rig *rig = *state;
+	struct rig_request put;
+	const char *value;
+
+	put_eight(rig);
+	rig_fill_put(&put, "alone", "1", ENGINE_ALWAYS);
+	rig_begin(rig, &put);
+	rig_turn(rig);
+	rig_reopen(rig);
+	assert_true(put.done);
+	assert_int_equal(put.request.result, 0);
+	assert_int_equal(rig_get(rig, "alone", &value), 0);
+	assert_string_equal(value, "1");
+}
+
 static void test_none_needs_no_sync(void **state)
 {
 	struct engine_rig *rig = *state;
@@ -993,7 +1041,7 @@ static void test_a_damaged_value_is_corrupt_and_can_be_replaced(void **state)
 
 static void test_a_busy_log_does_not_put_off_the_interval(void **state)
 {
-	enum { LEN = 100000, INTERVAL_MS = 100 };
+	enum { LEN = 200000, INTERVAL_MS = 100 };
 	struct engine_rig *rig = *state;
 	struct timespec pause = { .tv_nsec = 2 * INTERVAL_MS * 1000000 };
 	char *value = calloc(1, LEN + 1);
@@ -1168,6 +1216,8 @@ int main(void)
 		T(test_a_write_is_invisible_until_it_is_durable),
 		T(test_a_weaker_write_does_not_overtake),
 		T(test_writes_of_one_turn_share_a_sync),
+		T(test_who_writes_alone_does_not_wait_for_others),
+		T(test_a_close_does_not_wait_for_others),
 		T(test_none_needs_no_sync),
 		T(test_interval_is_synced_by_itself),
 		T(test_if_absent_and_if_version),

@@ -130,6 +130,24 @@ static void test_read_back_what_was_written(void **state)
 	hint_deinit(&hint);
 }
 
+static void test_a_hint_is_read_again_from_its_first_entry(void **state)
+{
+	struct hint_entry line;
+	struct hint hint;
+
+	(void)state;
+	write_sample();
+	assert_int_equal(load(&hint), 0);
+	expect_sample(&hint);
+	hint_rewind(&hint);
+	expect_sample(&hint);
+	hint_rewind(&hint);
+	assert_true(hint_next(&hint, &line));
+	hint_rewind(&hint);
+	expect_sample(&hint);
+	hint_deinit(&hint);
+}
+
 static void test_a_hint_without_entries(void **state)
 {
 	struct hint_builder builder;
@@ -474,6 +492,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		hint_test(test_read_back_what_was_written),
+		hint_test(test_a_hint_is_read_again_from_its_first_entry),
 		hint_test(test_a_hint_without_entries),
 		hint_test(test_tombstones_alone_have_no_filter),
 		hint_test(test_keys_at_their_longest),

@@ -213,6 +213,29 @@ static void test_a_read_without_waiting_gives_what_is_in_memory(void **state)
 	io->close(io, fd);
 }
 
+static void test_a_mapping_shows_what_is_written(void **state)
+{
+	int fd = make_file("a", "hello");
+	uint64_t pages = 0;
+	const void *base;
+
+	(void)state;
+	assert_int_equal(io->map(io, fd, 3 * 4096, &base), 0);
+	assert_memory_equal(base, "hello", 5);
+	assert_int_equal(io_pwrite_full(io, fd, "j", 1, 0), 0);
+	assert_memory_equal(base, "jello", 5);
+	/* what the file has not is not in memory */
+	assert_int_equal(io->resident(io, base, 3 * 4096, &pages), 0);
+	assert_int_equal(pages & 1, 1);
+	if (sysconf(_SC_PAGESIZE) == 4096)
+		assert_true(pages == 1);
+	assert_int_equal(io->resident(io, base, 100, &pages), 0);
+	assert_true(pages == 1);
+	io->unmap(io, base, 3 * 4096);
+	assert_int_equal(io->map(io, -1, 4096, &base), -EBADF);
+	io->close(io, fd);
+}
+
 /* Someone who may write to the folder cannot lead the store elsewhere. */
 static void test_a_symbolic_link_is_not_followed(void **state)
 {
@@ -348,6 +371,7 @@ int main(void)
 		io_test(test_a_write_of_nothing_at_all_is_an_error),
 		io_test(test_more_pieces_than_the_kernel_takes),
 		io_test(test_a_read_without_waiting_gives_what_is_in_memory),
+		io_test(test_a_mapping_shows_what_is_written),
 		io_test(test_errors_are_negative_errnos),
 		io_test(test_a_symbolic_link_is_not_followed),
 		io_test(test_what_was_allocated_or_punched_is_zeros),

@@ -773,6 +773,8 @@ static void test_noise_in_shared_memory_is_survived(void **state)
 				fake_bucket(&fake, b)->slots[i / 8 % 12], b);
 		}
 		lookup_prefetch(&fake.map, &digest);
+		lookup_prefetch_slot(&fake.map, &digest);
+		lookup_prefetch_all(&fake.map, &digest);
 		rc = lookup_find(&fake.map, &digest, &place, &stamp);
 		assert_in_range(rc, 0, LOOKUP_NEED_CHUNK);
 		n_results[rc]++;
@@ -804,6 +806,8 @@ static void test_every_shape_is_survived(void **state)
 				lookup_find(&fake.map, &digest, &place, &stamp);
 
 			lookup_prefetch(&fake.map, &digest);
+			lookup_prefetch_slot(&fake.map, &digest);
+			lookup_prefetch_all(&fake.map, &digest);
 			if (shape < INDEX_BUCKETS_MIN ||
 			    shape > INDEX_BUCKETS_MAX) {
 				assert_int_equal(rc, LOOKUP_BUSY);

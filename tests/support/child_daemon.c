@@ -61,8 +61,8 @@ static int run(struct child_daemon *daemon)
 	options.socket = daemon->socket;
 	options.durability = ENGINE_NONE;
 	options.segment_size = daemon->segment_size;
-	options.compaction.dead_percent = 100;
-	options.compaction.small_segments = UINT32_MAX;
+	options.compaction.dead_percent = daemon->compacts ? 2 : 100;
+	options.compaction.small_segments = daemon->compacts ? 2 : UINT32_MAX;
 	options.limits.direct_reads = !daemon->no_direct_reads;
 	logging_init(STDERR_FILENO, LOGGING_ERROR, false);
 	if (daemon_run(&options, open_engine, &failure) == 0)

@@ -17,7 +17,8 @@ struct child_daemon {
 	char socket[128];
 	uint64_t segment_size; /* for the next start; 0: automatic */
 	bool no_direct_reads;
-	pid_t pid; /* 0: it does not run */
+	bool compacts; /* whenever a little is dead; else only when asked */
+	pid_t pid;     /* 0: it does not run */
 };
 
 /* Makes the folder; members may be set before child_daemon_start. */

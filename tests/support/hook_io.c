@@ -148,6 +148,8 @@ void hook_io_init(struct hook_io *hook)
 	pthread_mutex_init(&hook->lock, NULL);
 	pthread_cond_init(&hook->changed, NULL);
 	hook->io = *io_system();
+	/* What is read from a mapping passes no hook. */
+	hook->io.map = NULL;
 	hook->io.open = hook_open;
 	hook->io.pread = hook_pread;
 	hook->io.pread_nowait = hook_pread_nowait;
