@@ -469,7 +469,7 @@ dist:
 
 # Each suite is a target, check-SUITE, by itself; `make check-unit
 # TESTS=test_entry` runs one program.
-SUITES = unit crash asan tsan fuzz tree e2e
+SUITES = unit crash asan tsan fuzz model tree e2e
 TEST_TIMEOUT ?= 400
 E2E_JOBS ?= $(JOBS)
 FUZZ_SECONDS ?= 10
@@ -524,6 +524,10 @@ fuzz-suite: $(addprefix $(B)/tests/fuzz/,$(FUZZ))
 		-max_total_time=$(FUZZ_SECONDS) -timeout=10 \
 		-artifact_prefix=$(B)/$(name)- $(B)/corpus/$(name) \
 		$(wildcard tests/fuzz/seeds/$(name))')
+
+# Of the protocol between the index's writer and its readers, with spin.
+check-model:
+	@$(RUN) -s model tests/model/run
 
 check-tree: all $(LAYERS)
 	@LISTED='$(SOURCES)' $(RUN) -s tree tests/check-lists \

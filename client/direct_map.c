@@ -21,6 +21,14 @@ enum {
 
 /* ---- the index ---- */
 
+/* What is no memfd has no seals, but -1: every bit. */
+static bool never_shrinks(int fd)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	return seals >= 0 && (seals & F_SEAL_SHRINK);
+}
+
 /* Maps LEN bytes of a memfd that cannot become shorter; closes it. */
 static int map_memory(int fd, uint64_t len, const void **out)
 {
@@ -29,8 +37,7 @@ static int map_memory(int fd, uint64_t len, const void **out)
 	int result = -EPROTO;
 
 	if (fstat(fd, &st) == 0 && st.st_size >= 0 &&
-	    (uint64_t)st.st_size >= len &&
-	    (fcntl(fd, F_GET_SEALS) & (F_SEAL_SHRINK)) == F_SEAL_SHRINK) {
+	    (uint64_t)st.st_size >= len && never_shrinks(fd)) {
 		base = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
 		if (base == MAP_FAILED)
 			result = -errno;
