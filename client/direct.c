@@ -167,15 +167,22 @@ bool direct_begin(struct getme *handle)
 	return attach(direct, handle);
 }
 
-bool direct_add_chunk_for(struct direct *direct, const struct digest *digest)
+int direct_add_chunk_for(struct direct *direct, const struct digest *digest)
 {
 	struct lookup_stamp stamp = { .version_at = NULL };
 	struct index_place place;
 
-	if (lookup_find(direct->map.index, digest, &place, &stamp) !=
-	    LOOKUP_NEED_CHUNK)
-		return false;
-	return direct_attach_chunk(direct, stamp.family, stamp.chunk) == 0;
+	switch (lookup_find(direct->map.index, digest, &place, &stamp)) {
+	case LOOKUP_NEED_CHUNK:
+		return direct_attach_chunk(direct, stamp.family, stamp.chunk) ==
+				       0
+			       ? 0
+			       : -EAGAIN;
+	case LOOKUP_BUSY:
+		return -EAGAIN;
+	default:
+		return -EALREADY;
+	}
 }
 
 /* ---- one key ---- */
@@ -191,7 +198,7 @@ static int look(struct direct *direct, const struct digest *digest,
 		result = view_get(&direct->view, digest, key, key_len, want,
 				  &direct->buffer, entry);
 		if (result != VIEW_BUSY ||
-		    !direct_add_chunk_for(direct, digest))
+		    direct_add_chunk_for(direct, digest) != 0)
 			return result;
 	}
 	return VIEW_BUSY;
@@ -217,6 +224,8 @@ int direct_get(struct getme *handle, enum method_id method, const void *key,
 	if (!direct_begin(handle))
 		return DIRECT_ELSEWHERE;
 	view_buffer_trim(&direct->buffer, DIRECT_KEEP);
+	if (direct->values.cap > DIRECT_KEEP)
+		buffer_deinit(&direct->values);
 	digest = digest_of(direct->map.index->header->secret, key, key_len);
 	switch (look(direct, &digest, key, key_len, want, &entry)) {
 	case 0:

@@ -52,10 +52,11 @@ struct direct {
 bool direct_begin(struct getme *handle);
 
 /*
- * After a lookup without an answer: the chunk that it lacked was attached, try
- * again.
+ * After a lookup without an answer.  0: the chunk that it lacked was attached,
+ * try again; -EALREADY: none is lacking; -EAGAIN: it has no answer for another
+ * reason, or the chunk cannot be had.
  */
-bool direct_add_chunk_for(struct direct *direct, const struct digest *digest);
+int direct_add_chunk_for(struct direct *direct, const struct digest *digest);
 
 /* ---- direct_attach.c: over the connection as it is ---- */
 

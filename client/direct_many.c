@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,10 +79,16 @@ static bool add_chunks(struct direct *direct, size_t n)
 	bool added = false;
 	size_t i;
 
-	for (i = 0; i < n; i++)
-		if (!direct->found[i].stamp.version_at)
-			added |= direct_add_chunk_for(direct,
-						      &direct->keys[i].digest);
+	for (i = 0; i < n; i++) {
+		int result;
+
+		if (direct->found[i].stamp.version_at)
+			continue;
+		result = direct_add_chunk_for(direct, &direct->keys[i].digest);
+		if (result == -EAGAIN)
+			return false;
+		added |= result == 0;
+	}
 	return added;
 }
 

@@ -17,6 +17,7 @@ enum {
 	/* What a segment begins with; zeros where it was emptied. */
 	MAGIC_LEN = 8,
 	SEGMENT_LEN_MIN = 64,
+	SWEEP_MIN = 8, /* segments */
 };
 
 /* ---- the index ---- */
@@ -151,15 +152,20 @@ static bool is_emptied(const struct direct_segment *segment)
 	return segment->base && memcmp(segment->base, zeros, MAGIC_LEN) == 0;
 }
 
+/* Looks at all once they have doubled: a look may read from the disk. */
 static void sweep(struct direct_map *map)
 {
 	size_t i = 0;
+
+	if (map->n_ids < map->sweep_at)
+		return;
 
 	while (i < map->n_ids)
 		if (is_emptied(*place(map, map->ids[i])))
 			remove_at(map, i);
 		else
 			i++;
+	map->sweep_at = map->n_ids < SWEEP_MIN ? SWEEP_MIN : map->n_ids * 2;
 }
 
 /* Of open descriptors the one that was not used for longest. */

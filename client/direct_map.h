@@ -6,7 +6,7 @@
  *  1. Nothing is read outside of what was mapped, whatever the shared memory
  *     says.  A mapping is no longer than its file was; files never shrink.
  *  2. A segment whose file was removed and emptied by the daemon is let go
- *     when the next one is added.
+ *     of before there are twice as many as the store has.
  */
 #ifndef GETME_CLIENT_DIRECT_MAP_H
 #define GETME_CLIENT_DIRECT_MAP_H
@@ -44,6 +44,7 @@ struct direct_map {
 	uint32_t *ids; /* low bits of the segments that are there */
 	size_t n_ids;
 	size_t ids_cap;
+	size_t sweep_at; /* so many segments: look for emptied ones */
 	uint64_t n_reads;
 };
 

@@ -140,11 +140,14 @@ static bool find_slot(const uint32_t *tags, const struct index_slot *slots,
 	return false;
 }
 
-/* What one walk over a chain says; its version tells whether it was true. */
+/*
+ * What one walk over a chain says; its version tells whether it was true.
+ * STEPS is what is left of them for the whole lookup.
+ */
 static int find_in_chain(const struct lookup_map *map,
 			 const struct index_primary *primary,
 			 const struct digest *digest, struct index_place *place,
-			 unsigned *chunk)
+			 unsigned *chunk, unsigned *steps)
 {
 	uint32_t next;
 
@@ -152,7 +155,7 @@ static int find_in_chain(const struct lookup_map *map,
 		      load32(&primary->used), digest, place))
 		return 0;
 	next = load32(&primary->next);
-	for (unsigned i = 0; next && i < LOOKUP_CHAIN_MAX; i++) {
+	for (; next && *steps > 0; --*steps) {
 		const struct index_overflow *overflow;
 		uint64_t pos = (uint64_t)(next - 1) * sizeof(*overflow);
 
@@ -171,7 +174,8 @@ static int find_in_chain(const struct lookup_map *map,
 }
 
 static int find_once(const struct lookup_map *map, const struct digest *digest,
-		     struct index_place *place, struct lookup_stamp *stamp)
+		     struct index_place *place, struct lookup_stamp *stamp,
+		     unsigned *steps)
 {
 	const uint64_t *shape = &map->header->n_buckets;
 	uint64_t n_buckets = load64(shape);
@@ -197,7 +201,7 @@ static int find_once(const struct lookup_map *map, const struct digest *digest,
 	if (__atomic_load_n(shape, __ATOMIC_RELAXED) != n_buckets)
 		return LOOKUP_BUSY;
 	now.family = INDEX_OVERFLOW;
-	result = find_in_chain(map, primary, digest, place, &now.chunk);
+	result = find_in_chain(map, primary, digest, place, &now.chunk, steps);
 	if (result == LOOKUP_BUSY || !lookup_still(&now))
 		return LOOKUP_BUSY;
 	*stamp = now;
@@ -207,10 +211,11 @@ static int find_once(const struct lookup_map *map, const struct digest *digest,
 int lookup_find(const struct lookup_map *map, const struct digest *digest,
 		struct index_place *place, struct lookup_stamp *stamp)
 {
+	unsigned steps = LOOKUP_CHAIN_MAX;
 	struct index_place found;
 
 	for (int i = 0; i < LOOKUP_TRIES; i++) {
-		int result = find_once(map, digest, &found, stamp);
+		int result = find_once(map, digest, &found, stamp, &steps);
 
 		if (result == LOOKUP_BUSY) {
 			pause_briefly();

@@ -15,8 +15,8 @@
  *     was given, or loop for ever.  A place may be nonsense: the caller
  *     checks it against its segments before it reads.
  *  4. An answer tells nothing about expiry, and nothing about a writer that
- *     is gone: look at lookup_closed() (and the owner's death) after the
- *     lookup, not before.
+ *     is gone: who is not a thread of his asks lookup_is_current() before the
+ *     lookup, since an index that has ended does not change any more.
  */
 #ifndef GETME_COMMON_LOOKUP_H
 #define GETME_COMMON_LOOKUP_H
@@ -104,7 +104,7 @@ bool lookup_is_current(const struct lookup_map *map);
 
 enum {
 	LOOKUP_TRIES = 256,	 /* some 20 us of a bucket that stays odd */
-	LOOKUP_CHAIN_MAX = 4096, /* overflow buckets; more is nonsense */
+	LOOKUP_CHAIN_MAX = 4096, /* overflow buckets, in all tries together */
 };
 
 #endif
