@@ -208,7 +208,7 @@ static bool send_at_once(struct connection *connection, struct request *request)
 	struct buffer *out;
 	bool done;
 
-	if (request != connection->lane.head)
+	if (request != connection->lane.head || !dispatch_is_quick(request))
 		return false;
 	out = output_open(output);
 	if (!out)

@@ -17,7 +17,8 @@
  *  2. A connection holds at most max_input bytes of requests under way and
  *     one frame more; twice max_output bytes of replies and one reply more.
  *  3. Whoever changes a connection so that something may move on calls
- *     connection_touch; only connection_progress moves it.
+ *     connection_touch; only connection_progress moves it, but for a small
+ *     reply whose turn it is, which goes to the output when it is made.
  */
 #ifndef GETME_DAEMON_CONNECTION_H
 #define GETME_DAEMON_CONNECTION_H

@@ -244,6 +244,11 @@ void dispatch_finish(struct request *request)
 	count_latency(request);
 }
 
+bool dispatch_is_quick(const struct request *request)
+{
+	return methods[request->message.method].encode != NULL;
+}
+
 bool dispatch_finish_into(struct request *request, struct buffer *out)
 {
 	const struct dispatch_method *method =

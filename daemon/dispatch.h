@@ -21,9 +21,12 @@ void dispatch_begin(struct request *request, size_t len);
 /* Writes the reply for what the engine answered. */
 void dispatch_finish(struct request *request);
 
+/* Whether its method's replies may be small, and are frequent. */
+bool dispatch_is_quick(const struct request *request);
+
 /*
- * The same, but appends the reply to OUT: what is frequent and small.  false:
- * nothing was done.
+ * Of such a request: appends the reply to OUT.  false: nothing was done, and
+ * dispatch_finish is to be called.
  */
 bool dispatch_finish_into(struct request *request, struct buffer *out);
 

@@ -33,18 +33,18 @@ void output_deinit(struct output *output);
 int output_add(struct output *output, struct buffer *buffer);
 
 /*
- * A buffer to append one small reply to, and the end of that, whether
- * anything was appended or not.  NULL: no memory.
- */
-struct buffer *output_open(struct output *output);
-void output_close(struct output *output);
-
-/*
  * The same for a reply that FD goes along with, taken over: it arrives with
  * the reply's first byte.  Where the kernel has too many descriptors under
  * way the reply leaves without it.
  */
 int output_add_descriptor(struct output *output, struct buffer *buffer, int fd);
+
+/*
+ * A buffer to append one small reply to, and the end of that, whether
+ * anything was appended or not.  NULL: no memory.
+ */
+struct buffer *output_open(struct output *output);
+void output_close(struct output *output);
 
 /* A large run of bytes in the middle of a reply, in memory of its own. */
 struct output_value {
