@@ -12,7 +12,6 @@
 
 enum {
 	AT_A_LOOK = 64, /* operations between two looks at the clock */
-	WARM_EVERY = 5, /* which key is read before the time begins */
 	THREADS_MAX = 256,
 };
 
@@ -21,6 +20,7 @@ struct run {
 	const char *name;
 	double seconds;
 	unsigned int members;
+	uint64_t warm_every; /* which key is read first; 0: none */
 	struct work work;
 	uint8_t *value;
 };
@@ -107,7 +107,8 @@ static uint64_t member(struct gang *gang, unsigned int i, void *ctx)
 	uint64_t n;
 
 	work_vary(&run->work, i + 1);
-	for (uint64_t key = 0; key < run->setting.n_keys; key += WARM_EVERY)
+	for (uint64_t key = 0; run->warm_every && key < run->setting.n_keys;
+	     key += run->warm_every)
 		get_one(peer, run, key);
 	n = work_until(run, peer, gang_begin(gang));
 	/* What closing costs is no member's time: the process just ends. */
@@ -210,7 +211,7 @@ static void load(const struct run *run)
 __attribute__((noreturn)) static void usage(void)
 {
 	fprintf(stderr, "usage: peer_NAME [-k KEYS] [-v VALUE] [-s SECONDS]\n"
-			"       [-n MEMBERS] [-m MODE] PATH WORK\n");
+			"       [-n MEMBERS] [-w EVERY] [-m MODE] PATH WORK\n");
 	exit(2);
 }
 
@@ -218,7 +219,7 @@ static void parse(int argc, char **argv, struct run *run)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "k:v:s:n:m:")) != -1) {
+	while ((option = getopt(argc, argv, "k:v:s:n:m:w:")) != -1) {
 		if (option == 'k')
 			run->setting.n_keys = number_of(optarg);
 		else if (option == 'v')
@@ -227,6 +228,8 @@ static void parse(int argc, char **argv, struct run *run)
 			run->seconds = strtod(optarg, NULL);
 		else if (option == 'n')
 			run->members = (unsigned int)number_of(optarg);
+		else if (option == 'w')
+			run->warm_every = number_of(optarg);
 		else if (option == 'm')
 			run->setting.mode = optarg;
 		else
@@ -246,6 +249,7 @@ int main(int argc, char **argv)
 		.setting = { .n_keys = 1000000, .value_len = 100 },
 		.seconds = 1,
 		.members = 1,
+		.warm_every = 5,
 	};
 
 	parse(argc, argv, &run);

@@ -1,14 +1,14 @@
 /*
  * peer: a store inside the process that uses it, and the program around it.
  *
- *	peer_NAME [-k KEYS] [-v VALUE] [-s SECONDS] [-n MEMBERS] [-m MODE]
- *	          PATH WORK
+ *	peer_NAME [-k KEYS] [-v VALUE] [-s SECONDS] [-n MEMBERS] [-w EVERY]
+ *	          [-m MODE] PATH WORK
  *
  * WORK: load (all KEYS once, a thousand a batch, not synced), get (uniform
  * keys, one after another), many (64 at once), put (not synced), sync (one
  * durable put after another), a, b, c (YCSB's).  MEMBERS are threads in put
- * and sync, else processes that each open the store, read a fifth of the keys
- * first, and begin together.  Every value is compared with its key.  Prints
+ * and sync, else processes that each open the store, read one of EVERY (5; 0:
+ * none) keys first, and begin together.  Every value is compared with its key.  Prints
  * the line of stopwatch.h.
  */
 #ifndef GETME_TESTS_BENCH_PEER_H
