@@ -87,7 +87,7 @@ TESTS = test_attach test_backup test_bitrot test_buffer test_bytes \
 	test_store_compact_full test_store_compact_graves \
 	test_store_compact_model test_store_compact_steady test_systemd \
 	test_tail test_tails test_units test_upkeep test_upkeep_output \
-	test_view test_whole_file
+	test_view test_view_race test_whole_file
 
 # tests/crash/: power cuts and injected faults.  A word that does not begin
 # with test_ is no program but shared.
@@ -129,7 +129,7 @@ TORTURE = soak soak_backup soak_crowd soak_daemon soak_faults soak_gate \
 # Tests that are built and run with ThreadSanitizer too.
 TSAN_TESTS = test_cold_history test_engine test_engine_backup \
 	test_engine_cold test_engine_compact test_lookup test_read_pool \
-	test_segments test_upkeep test_upkeep_output test_view
+	test_segments test_upkeep test_upkeep_output test_view test_view_race
 
 # man/; and systemd/, whose folders user/, sysusers.d/ and tmpfiles.d/ tell
 # where a file goes.
