@@ -159,12 +159,18 @@ bool direct_begin(struct getme *handle)
 		return false;
 	direct->handle = handle;
 	direct->n_asks = 0;
+	direct->timed_out = false;
 	if (direct->state == DIRECT_ATTACHED && is_current(direct, handle))
 		return true;
 	if (direct->state == DIRECT_REFUSED && !may_try_again(direct, handle))
 		return false;
 	direct_detach(direct);
 	return attach(direct, handle);
+}
+
+int direct_elsewhere(const struct direct *direct)
+{
+	return direct && direct->timed_out ? GETME_E_TIMEOUT : DIRECT_ELSEWHERE;
 }
 
 int direct_add_chunk_for(struct direct *direct, const struct digest *digest)
@@ -222,7 +228,7 @@ int direct_get(struct getme *handle, enum method_id method, const void *key,
 	struct digest digest;
 
 	if (!direct_begin(handle))
-		return DIRECT_ELSEWHERE;
+		return direct_elsewhere(direct);
 	view_buffer_trim(&direct->buffer, DIRECT_KEEP);
 	if (direct->values.cap > DIRECT_KEEP)
 		buffer_deinit(&direct->values);
@@ -235,6 +241,6 @@ int direct_get(struct getme *handle, enum method_id method, const void *key,
 	case VIEW_EXPIRED:
 		return GETME_NOT_FOUND;
 	default:
-		return DIRECT_ELSEWHERE;
+		return direct_elsewhere(direct);
 	}
 }

@@ -41,12 +41,13 @@ void direct_detach(struct direct *direct);
 
 /*
  * get or stat, METHOD, of a handle whose call has begun.  0 and VALUE,
- * GETME_NOT_FOUND, DIRECT_ELSEWHERE.
+ * GETME_NOT_FOUND, DIRECT_ELSEWHERE; GETME_E_TIMEOUT, with its text: the call's
+ * time went by while something was asked for.
  */
 int direct_get(struct getme *handle, enum method_id method, const void *key,
 	       size_t key_len, struct getme_value *value);
 
-/* get_many of 1 to MESSAGE_KEYS_MAX good keys.  0 or DIRECT_ELSEWHERE. */
+/* get_many of 1 to MESSAGE_KEYS_MAX good keys; 0 or as above. */
 int direct_get_many(struct getme *handle, const struct getme_bytes *keys,
 		    size_t n, struct getme_item *items);
 

@@ -48,7 +48,8 @@ static int exchange(struct getme *handle, struct message_request *request,
 	transport->takes_fd = false;
 	part->fd = transport_take_fd(transport);
 	if (ticket.state != TICKET_ANSWERED)
-		return -ENOTCONN;
+		return ticket.result == GETME_E_TIMEOUT ? -ETIMEDOUT
+							: -ENOTCONN;
 	result = read_reply(handle, &ticket, part);
 	session_reclaim(handle);
 	return result;
@@ -56,7 +57,8 @@ static int exchange(struct getme *handle, struct message_request *request,
 
 /*
  * What failed here is told by the socket's answer, or was no failure: the
- * handle's text stays.
+ * handle's text stays.  But when the call's time is over there is no other
+ * answer.
  */
 static int ask(struct direct *direct, unsigned int option, uint64_t number,
 	       struct part *part)
@@ -80,7 +82,10 @@ static int ask(struct direct *direct, unsigned int option, uint64_t number,
 	request.options.segment = number;
 	memcpy(text, handle->error, sizeof(text));
 	result = exchange(handle, &request, part);
-	memcpy(handle->error, text, sizeof(text));
+	if (result == -ETIMEDOUT)
+		direct->timed_out = true;
+	else
+		memcpy(handle->error, text, sizeof(text));
 	/* Descriptors may have run out here, or under way. */
 	if (result == 0 && part->fd < 0)
 		result = -EMFILE;

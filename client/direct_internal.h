@@ -38,6 +38,7 @@ struct direct {
 	uint64_t index;	      /* the daemon's number of the index */
 	struct getme *handle; /* of the call under way */
 	unsigned int n_asks;  /* in it */
+	bool timed_out;	      /* its time is over: the daemon did not reply */
 	struct direct_map map;
 	struct view view;
 	struct view_buffer buffer; /* the last value */
@@ -50,6 +51,9 @@ struct direct {
 
 /* Whether a direct read may be tried; attaches where that is due. */
 bool direct_begin(struct getme *handle);
+
+/* The result of a call that has no answer from here. */
+int direct_elsewhere(const struct direct *direct);
 
 /*
  * After a lookup without an answer.  0: the chunk that it lacked was attached,

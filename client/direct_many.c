@@ -129,7 +129,9 @@ int direct_get_many(struct getme *handle, const struct getme_bytes *keys,
 	const uint8_t *secret;
 	size_t i;
 
-	if (!direct_begin(handle) || !make_room(direct, n))
+	if (!direct_begin(handle))
+		return direct_elsewhere(direct);
+	if (!make_room(direct, n))
 		return DIRECT_ELSEWHERE;
 	view_buffer_trim(&direct->buffer, DIRECT_KEEP);
 	buffer_consume(&direct->values, direct->values.len);
@@ -143,7 +145,7 @@ int direct_get_many(struct getme *handle, const struct getme_bytes *keys,
 			.digest = digest_of(secret, keys[i].data, keys[i].len),
 		};
 	if (read_all(&reading, n) != 0)
-		return DIRECT_ELSEWHERE;
+		return direct_elsewhere(direct);
 	resolve(&direct->values, items, n);
 	return 0;
 }

@@ -75,8 +75,9 @@ int getme_get_many(struct getme *handle, const struct getme_bytes *keys,
 	r = check_keys(handle, keys, n);
 	if (r != 0)
 		return r;
-	if (direct_get_many(handle, keys, n, items) == 0)
-		return 0;
+	r = direct_get_many(handle, keys, n, items);
+	if (r != DIRECT_ELSEWHERE)
+		return r;
 	ask_init(&request, METHOD_GET_MANY);
 	r = set_keys(handle, &request, keys, n);
 	if (r != 0)

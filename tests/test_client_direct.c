@@ -20,6 +20,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -505,6 +506,23 @@ static void test_a_daemon_that_does_not_let_us(void **state)
 	assert_int_equal(child_daemon_stat(writer, "requests_get_total"), 10);
 }
 
+/* A daemon that is stopped when it is asked for a part: the call ends in time. */
+static void test_a_daemon_that_does_not_reply(void **state)
+{
+	struct getme_value value;
+
+	(void)state;
+	put_text("key", "value");
+	assert_int_equal(getme_set_timeout(handle, 300), 0);
+	kill(daemon_.pid, SIGSTOP);
+	assert_int_equal(getme_get(handle, "key", 3, &value), GETME_E_TIMEOUT);
+	assert_non_null(strstr(getme_last_error(handle), "did not reply"));
+	kill(daemon_.pid, SIGCONT);
+	assert_int_equal(getme_set_timeout(handle, 60000), 0);
+	expect("key", "value");
+	expect("key", "value");
+}
+
 /* In a child the parent's mappings are let go of; both go on reading. */
 static void test_a_child_attaches_by_itself(void **state)
 {
@@ -709,6 +727,7 @@ int main(void)
 		ALL(test_a_daemon_that_is_followed_by_another),
 		ALL(test_without_a_daemon_nothing_is_read),
 		ALL(test_a_daemon_that_does_not_let_us),
+		ALL(test_a_daemon_that_does_not_reply),
 		ALL(test_a_child_attaches_by_itself),
 		ALL(test_few_descriptors_stay_open),
 		ALL(test_damage_is_told_by_the_daemon),
