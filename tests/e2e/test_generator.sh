@@ -3,6 +3,7 @@
 # get the right answers of getmed, and say so when they are not.
 #
 #   B=BUILD tests/e2e/test_generator.sh    (GETME_BUILD is taken, too)
+# shellcheck disable=SC2119 # start has options only elsewhere
 # shellcheck source=tests/e2e/common.sh
 . "$(dirname "$0")/common.sh"
 
@@ -11,7 +12,7 @@ keys=2000
 line='[0-9]*.[0-9]* [0-9]*.[0-9]* [0-9-]*'
 
 generate() { # option... WORK
-	try timeout 60 "$bench/generator" -k $keys -s 0.05 -p "$pid" \
+	try timeout 60 "$bench/generator" -k "$keys" -s 0.05 -p "$pid" \
 		"${@:1:$#-1}" getme "$socket" "${!#}"
 }
 
@@ -24,9 +25,9 @@ test_generator() {
 	done
 	generate -c 1 -d 1 -l always put
 	judge 'one after another, durable' 0 "$line" ''
-	generate -v 100000 -d 4 load
+	keys=200 generate -v 100000 -d 4 load
 	judge 'long values: load' 0 "$line" ''
-	generate -v 100000 -d 4 get
+	keys=200 generate -v 100000 -d 4 get
 	judge 'long values: get' 0 "$line" ''
 	generate load
 	keys=4000 generate get
@@ -42,7 +43,7 @@ test_client() {
 	generate load
 	for mode in direct off pread; do
 		for work in get many c a; do
-			try timeout 60 "$bench/peer_client" -k $keys -s 0.05 \
+			try timeout 60 "$bench/peer_client" -k "$keys" -s 0.05 \
 				-m "$mode" -n 2 "$socket" "$work"
 			judge "2 processes, $mode: $work" 0 "$line" ''
 		done
@@ -53,22 +54,23 @@ test_engine() {
 	local work
 
 	for work in load get many a put sync; do
-		try timeout 60 "$bench/peer_store" -k $keys -s 0.05 \
+		try timeout 60 "$bench/peer_store" -k "$keys" -s 0.05 \
 			"$dir/engine" "$work"
 		judge "the engine: $work" 0 "$line" ''
 	done
 }
 
 test_first_reply() {
-	try timeout 60 "$bench/first_reply" -k $keys getme "$dir/first" \
+	try timeout 60 "$bench/first_reply" -k "$keys" getme "$dir/first" \
 		"$daemon" --store "$dir/engine" --socket "$dir/first"
 	judge 'the first reply of a start' 0 '[0-9]*.[0-9]* [0-9]* -' ''
 }
 
+make_dir /dev/shm
 start
 test_generator
 test_client
 stop
 test_engine
 test_first_reply
-finish
+[ $failed -eq 0 ]
