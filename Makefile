@@ -117,7 +117,7 @@ BENCH_PEERS = peer_leveldb peer_lmdb peer_rocksdb
 # a word without .sh is built from C.
 E2E = attack hostile manifest_version notify put_rate records test_activation.sh \
 	test_attack.sh test_backup.sh test_bad_input.sh test_check_repair.sh \
-	test_delete_most.sh test_full_disk.sh test_getmectl.sh \
+	test_delete_most.sh test_full_disk.sh test_generator.sh test_getmectl.sh \
 	test_hostile.sh test_linear test_real_data.sh test_soak.sh test_start.sh \
 	test_sync_order.sh test_systemd_units.sh wire
 E2E_ALONE = test_rates.sh
@@ -451,10 +451,11 @@ microbench: $(addprefix $(B)/tests/bench/,$(filter bench_%,$(BENCH))) all
 
 # Side by side with other stores, into $(B)/bench; FULL=1 takes an hour or so.
 # tests/bench/bench tells what else can be set.
-BENCH_PROGRAMS = $(addprefix $(B)/tests/bench/,first_reply generator limit \
-	peer_client peer_memory peer_store $(BENCH_PEERS))
+BENCH_ALONE = $(addprefix $(B)/tests/bench/,first_reply generator limit \
+	peer_client peer_memory peer_store)
 bench: bench-deps
-	@$(MAKE) $(PARALLEL) $(PROGRAMS) $(BENCH_PROGRAMS)
+	@$(MAKE) $(PARALLEL) $(PROGRAMS) $(BENCH_ALONE) \
+		$(BENCH_PEERS:%=$(B)/tests/bench/%)
 	@FULL='$(FULL)' tests/bench/bench $(B)
 
 clean:
@@ -536,7 +537,8 @@ check-tree: all $(LAYERS)
 
 e2e_programs = $(addprefix tests/e2e/,$(filter test_%.sh,$(1))) \
 	$(addprefix $(B)/tests/e2e/,$(filter-out %.sh,$(filter test_%,$(1))))
-check-e2e: all $(E2E_C:%=$(B)/tests/e2e/%) $(B)/tests/torture/soak
+check-e2e: all $(E2E_C:%=$(B)/tests/e2e/%) $(B)/tests/torture/soak \
+		$(BENCH_ALONE)
 	@$(RUN) -s e2e -j $(E2E_JOBS) $(call e2e_programs,$(E2E)) \
 		$(if $(E2E_ALONE),-- $(call e2e_programs,$(E2E_ALONE)))
 

@@ -12,6 +12,7 @@
 
 enum {
 	AT_A_LOOK = 64, /* operations between two looks at the clock */
+	HALF_PAGE = 2048,
 	THREADS_MAX = 256,
 };
 
@@ -249,10 +250,12 @@ int main(int argc, char **argv)
 		.setting = { .n_keys = 1000000, .value_len = 100 },
 		.seconds = 1,
 		.members = 1,
-		.warm_every = 5,
+		.warm_every = UINT64_MAX,
 	};
 
 	parse(argc, argv, &run);
+	if (run.warm_every == UINT64_MAX)
+		run.warm_every = 1 + HALF_PAGE / run.setting.value_len;
 	if (strcmp(run.name, "load") == 0) {
 		run.setting.use = PEER_LOAD;
 		load(&run);

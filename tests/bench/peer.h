@@ -7,8 +7,9 @@
  * WORK: load (all KEYS once, a thousand a batch, not synced), get (uniform
  * keys, one after another), many (64 at once), put (not synced), sync (one
  * durable put after another), a, b, c (YCSB's).  MEMBERS are threads in put
- * and sync, else processes that each open the store, read one of EVERY (5; 0:
- * none) keys first, and begin together.  Every value is compared with its key.  Prints
+ * and sync, else processes that each open the store, read one of EVERY keys
+ * first (the usual: two in each page of the sorted keys; 0: none), and begin
+ * together.  Every value is compared with its key.  Prints
  * the line of stopwatch.h.
  */
 #ifndef GETME_TESTS_BENCH_PEER_H

@@ -1,7 +1,7 @@
 /*
  * peer_client: getMe as programs use it, by libgetme-client; PATH is the
- * daemon's socket.  MODE: off (over the socket), pread, or, the usual one,
- * direct reads from mapped files.
+ * daemon's socket.  MODE: direct (the usual one: reads of mapped files),
+ * pread, or off (over the socket).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -27,14 +27,14 @@ static void expect(int result, const char *what)
 
 static enum getme_direct direct_of(const char *mode)
 {
-	if (!mode)
+	if (!mode || strcmp(mode, "direct") == 0)
 		return GETME_DIRECT_AUTO;
 	if (strcmp(mode, "off") == 0)
 		return GETME_DIRECT_OFF;
 	if (strcmp(mode, "pread") == 0)
 		return GETME_DIRECT_PREAD;
 	errno = 0;
-	die("the mode is off or pread");
+	die("the mode is direct, off or pread");
 }
 
 struct peer *peer_open(const struct peer_setting *setting)
