@@ -107,7 +107,7 @@ FUZZ = fuzz_client fuzz_connection fuzz_entry fuzz_frame fuzz_hint \
 # them; BENCH_PEERS, which only `make bench` builds, need the libraries of
 # `make bench-deps`.
 BENCH = bench_cold bench_index bench_large bench_message bench_restart \
-	bench_view first_reply generator limit load peer_client \
+	bench_view first_reply generator limit peer_client \
 	peer_memory peer_store steady
 BENCH_KIT = gang keys peer stopwatch wire work zipf
 BENCH_PEERS = peer_leveldb peer_lmdb peer_rocksdb
