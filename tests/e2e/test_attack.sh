@@ -57,7 +57,7 @@ run() { # UID NAME
 
 	write_keys before
 	before=$(kib VmRSS)
-	begin attacker "$attack" "$socket" "$1"
+	begin attacker "$attack" sock "$1" # whose folders are not for all
 	begin good "$hostile" good "$socket"
 	check "$2: it is done" await 60 grep -qs ready attacker.out
 	grep -E '^(not )?ok - ' attacker.out | sed "s/ok - /ok - $2: /"
