@@ -98,8 +98,8 @@ static const char *const taken_requests[] = {
 	"[0 70000 'put' [`k` `` {}]]",
 	"[0 0 'put' ['k' 'v' {'durability': 'none'}]]",
 	"[0 0 'put' [`k` `v` {'ttl': 1 'if_absent': true}]]",
-	"[0 0 'put' [`k` `v` {'expires_at': 18446744073709551615, "
-	"'if_version': 0, 'durability': 'always'}]]",
+	("[0 0 'put' [`k` `v` {'expires_at': 18446744073709551615, "
+	 "'if_version': 0, 'durability': 'always'}]]"),
 	"[0 9 'delete' [[`k`]]]",
 	"[0 9 'delete' [['k'] {'if_version': 70000}]]",
 };

@@ -120,16 +120,15 @@ static uint64_t no_clock(void *ctx)
 static uint64_t number_in(const struct view_entry *entry, int key)
 {
 	char text[64];
-	int key_found = -1;
-	unsigned long long number = 0;
+	char *end = NULL;
+	long found;
 
 	expect(entry->value_len == VALUE_LEN, "a value of another length");
 	memcpy(text, entry->value, sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
-	expect(sscanf(text, "%d %llu", &key_found, &number) == 2 &&
-		       key_found == key,
-	       "another key's value");
-	return number;
+	found = strtol(text, &end, 10);
+	expect(end != text && found == key, "another key's value");
+	return strtoull(end, NULL, 10);
 }
 
 static void see(struct reader *reader, int key, uint64_t number)
