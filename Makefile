@@ -471,7 +471,7 @@ dist:
 # Each suite is a target, check-SUITE, by itself; `make check-unit
 # TESTS=test_entry` runs one program.
 SUITES = unit crash asan tsan fuzz model tree e2e
-TEST_TIMEOUT ?= 900
+TEST_TIMEOUT ?= 1800
 E2E_JOBS ?= $(JOBS)
 FUZZ_SECONDS ?= 10
 FUZZ_CC ?= clang
