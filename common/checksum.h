@@ -1,8 +1,7 @@
 /*
  * checksum: CRC-32C (Castagnoli, reflected, as iSCSI and ext4 use it).
  *
- * Computed by libisal, which picks the processor's instructions itself; of
- * few bytes, where the processor has an instruction for it, in place.
+ * Computed by libisal, which picks the processor's instructions itself.
  */
 #ifndef GETME_COMMON_CHECKSUM_H
 #define GETME_COMMON_CHECKSUM_H
