@@ -9,8 +9,6 @@
 #include "client/direct_internal.h"
 
 enum {
-	/* Reads over the socket before what failed is tried again. */
-	PASSES = 1024,
 	/* Chunks that one lookup may lack: its bucket's, then its chain's. */
 	CHUNKS_A_KEY = 64,
 	CACHE_LINE = 64,
@@ -129,13 +127,14 @@ static bool attach(struct direct *direct, struct getme *handle)
 	if (connect_ready(handle, handle_deadline(handle)) != 0)
 		return false;
 	direct->connection = handle->n_connections;
+	direct->asks_held = 0;
 	if (!handle->may_attach) {
 		refuse(direct, UINT64_MAX);
 		return false;
 	}
 	result = direct_attach_index(direct);
 	if (result < 0) {
-		refuse(direct, result == -ENOTSUP ? UINT64_MAX : PASSES);
+		refuse(direct, result == -ENOTSUP ? UINT64_MAX : DIRECT_PASSES);
 		return false;
 	}
 	direct->state = DIRECT_ATTACHED;
@@ -210,15 +209,6 @@ static int look(struct direct *direct, const struct digest *digest,
 	return VIEW_BUSY;
 }
 
-static void fill(const struct view_entry *entry, struct getme_value *value)
-{
-	value->data = entry->value_len > 0 ? entry->value : NULL;
-	value->len = (size_t)entry->value_len;
-	value->version = entry->version;
-	value->expires_at_ms =
-		entry->expires_at_ms == 0 ? -1 : (int64_t)entry->expires_at_ms;
-}
-
 int direct_get(struct getme *handle, enum method_id method, const void *key,
 	       size_t key_len, struct getme_value *value)
 {
@@ -235,7 +225,9 @@ int direct_get(struct getme *handle, enum method_id method, const void *key,
 	digest = digest_of(direct->map.index->header->secret, key, key_len);
 	switch (look(direct, &digest, key, key_len, want, &entry)) {
 	case 0:
-		fill(&entry, value);
+		direct_describe(&entry, value);
+		if (entry.value_len > 0)
+			value->data = entry.value;
 		return 0;
 	case VIEW_NOT_FOUND:
 	case VIEW_EXPIRED:

@@ -11,7 +11,6 @@
 struct part {
 	int fd; /* the caller's */
 	uint64_t index;
-	uint64_t len;
 	uint32_t segment;
 };
 
@@ -28,7 +27,6 @@ static int read_reply(struct getme *handle, const struct ticket *ticket,
 	if (result != 0)
 		return -EIO;
 	part->index = reply.index;
-	part->len = reply.count;
 	part->segment = (uint32_t)reply.segment;
 	result = reply.missing ? -ENODATA : 0;
 	message_reply_deinit(&reply);
@@ -55,6 +53,14 @@ static int exchange(struct getme *handle, struct message_request *request,
 	return result;
 }
 
+/* What came could not be used: the next could not be, for a while. */
+static int hold(struct direct *direct, int result)
+{
+	if (result < 0)
+		direct->asks_held = DIRECT_PASSES;
+	return result;
+}
+
 /*
  * What failed here is told by the socket's answer, or was no failure: the
  * handle's text stays.  But when the call's time is over there is no other
@@ -73,6 +79,10 @@ static int ask(struct direct *direct, unsigned int option, uint64_t number,
 	    handle->n_connections != direct->connection ||
 	    direct->n_asks++ >= DIRECT_ASKS_MAX)
 		return -ENOTCONN;
+	if (direct->asks_held > 0) {
+		direct->asks_held--;
+		return -EBUSY;
+	}
 	ask_init(&request, METHOD_ATTACH);
 	if (option)
 		request.options.present = OPT_INDEX | option;
@@ -88,7 +98,7 @@ static int ask(struct direct *direct, unsigned int option, uint64_t number,
 		memcpy(handle->error, text, sizeof(text));
 	/* Descriptors may have run out here, or under way. */
 	if (result == 0 && part->fd < 0)
-		result = -EMFILE;
+		result = hold(direct, -EMFILE);
 	if (result != 0 && part->fd >= 0)
 		close(part->fd);
 	return result;
@@ -115,7 +125,8 @@ int direct_attach_chunk(struct direct *direct, enum index_family family,
 
 	if (result < 0)
 		return result;
-	return direct_map_add_chunk(&direct->map, family, number, part.fd);
+	return hold(direct, direct_map_add_chunk(&direct->map, family, number,
+						 part.fd));
 }
 
 int direct_attach_segment(struct direct *direct, uint32_t low)
@@ -129,5 +140,6 @@ int direct_attach_segment(struct direct *direct, uint32_t low)
 		close(part.fd);
 		return -EPROTO;
 	}
-	return direct_map_add_segment(&direct->map, part.segment, part.fd);
+	return hold(direct, direct_map_add_segment(&direct->map, part.segment,
+						   part.fd));
 }

@@ -22,6 +22,8 @@ enum {
 	DIRECT_KEEP = 1 << 20,
 	/* Descriptors that one call asks for at most: more is nonsense. */
 	DIRECT_ASKS_MAX = 256,
+	/* Reads over the socket before what failed is tried again. */
+	DIRECT_PASSES = 1024,
 };
 
 enum direct_state {
@@ -38,7 +40,9 @@ struct direct {
 	uint64_t index;	      /* the daemon's number of the index */
 	struct getme *handle; /* of the call under way */
 	unsigned int n_asks;  /* in it */
-	bool timed_out;	      /* its time is over: the daemon did not reply */
+	/* Asks to leave out: what came last could not be mapped or kept. */
+	unsigned int asks_held;
+	bool timed_out; /* its time is over: the daemon did not reply */
 	struct direct_map map;
 	struct view view;
 	struct view_buffer buffer; /* the last value */
@@ -61,6 +65,17 @@ int direct_elsewhere(const struct direct *direct);
  * reason, or the chunk cannot be had.
  */
 int direct_add_chunk_for(struct direct *direct, const struct digest *digest);
+
+/* All of a value but its bytes. */
+static inline void direct_describe(const struct view_entry *entry,
+				   struct getme_value *value)
+{
+	value->data = NULL;
+	value->len = (size_t)entry->value_len;
+	value->version = entry->version;
+	value->expires_at_ms =
+		entry->expires_at_ms == 0 ? -1 : (int64_t)entry->expires_at_ms;
+}
 
 /* ---- direct_attach.c: over the connection as it is ---- */
 

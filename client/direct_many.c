@@ -41,11 +41,7 @@ static bool keep(struct buffer *values, const struct view_entry *entry,
 {
 	size_t off = values->len;
 
-	value->data = NULL;
-	value->len = (size_t)entry->value_len;
-	value->version = entry->version;
-	value->expires_at_ms =
-		entry->expires_at_ms == 0 ? -1 : (int64_t)entry->expires_at_ms;
+	direct_describe(entry, value);
 	if (entry->value_len == 0)
 		return true;
 	if (entry->value_len > VALUES_MAX - off ||

@@ -159,7 +159,6 @@ static void sweep(struct direct_map *map)
 
 	if (map->n_ids < map->sweep_at)
 		return;
-
 	while (i < map->n_ids)
 		if (is_emptied(*place(map, map->ids[i])))
 			remove_at(map, i);

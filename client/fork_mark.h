@@ -20,15 +20,13 @@ struct fork_mark {
 void fork_mark_init(struct fork_mark *mark);
 void fork_mark_deinit(struct fork_mark *mark);
 
-/* Whether the last fork_mark_init or _renew was in this process. */
-static inline bool fork_mark_is_ours(const struct fork_mark *mark);
-
 /* From now on it is this process'. */
 void fork_mark_renew(struct fork_mark *mark);
 
 /* Of who has no page. */
 bool fork_mark_has_our_id(const struct fork_mark *mark);
 
+/* Whether the last fork_mark_init or _renew was in this process. */
 static inline bool fork_mark_is_ours(const struct fork_mark *mark)
 {
 	return mark->page ? *mark->page != 0 : fork_mark_has_our_id(mark);

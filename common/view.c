@@ -16,9 +16,6 @@ enum {
 	/* checks of many stamps, before BUSY; each but the first few takes
 	 * only as long as the stamps, since an answer that stands is kept */
 	ROUNDS = 1024,
-	/* keys of many whose memory is fetched at the same time: enough to
-	 * hide most of the waiting, few enough to stay in the first cache */
-	STAGED = 16,
 };
 
 void view_buffer_deinit(struct view_buffer *buffer)

@@ -286,15 +286,14 @@ bool connection_lend(struct connection *connection)
 	struct metrics *metrics = &connection->service->metrics;
 	int unread = 0;
 
-	if (connection->n_lent == 0)
-		metrics->direct_readers++;
 	if (connection->lent_ahead >= LIMITS_LENT_AHEAD &&
 	    ioctl(connection->fd, SIOCOUTQ, &unread) == 0 && unread == 0)
 		connection->lent_ahead = 0;
-	connection->n_lent++;
 	if (connection->lent_ahead >= LIMITS_LENT_AHEAD)
 		return false;
 	connection->lent_ahead++;
+	if (connection->n_lent++ == 0)
+		metrics->direct_readers++;
 	return true;
 }
 

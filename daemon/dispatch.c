@@ -256,7 +256,7 @@ bool dispatch_finish_into(struct request *request, struct buffer *out)
 		&methods[request->message.method];
 	int result = request->engine.result;
 
-	if (!method->encode || (result != 0 && result != method->nil_result) ||
+	if ((result != 0 && result != method->nil_result) ||
 	    method->encode(request, out) != 0)
 		return false;
 	request->state = REQUEST_DONE;

@@ -22,6 +22,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -584,6 +585,41 @@ static void test_few_descriptors_stay_open(void **state)
 	assert_true(n_descriptors() < before);
 }
 
+static uint64_t n_attached(void)
+{
+	return child_daemon_stat(writer, "requests_attach_total");
+}
+
+/* Nothing can be attached: it is not asked for at each read, but again. */
+static void test_where_descriptors_run_out_the_socket_is_asked(void **state)
+{
+	struct rlimit before, none;
+	uint64_t attached, asked;
+
+	(void)state;
+	put_text("first", "value");
+	expect("first", "value"); /* all that is opened once is open */
+	put_many(0, N_KEYS, "x");
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = 3;
+	attached = n_attached();
+	asked = n_asked();
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	expect_many(0, N_KEYS, "x");
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	if (mode == GETME_DIRECT_OFF) {
+		assert_int_equal(n_attached(), attached);
+		return;
+	}
+	assert_in_range(n_attached() - attached, 1, 16);
+	assert_true(n_asked() - asked >= N_KEYS / 2);
+	expect_many(0, N_KEYS, "x");
+	asked = n_asked();
+	expect_many(0, N_KEYS, "x");
+	check_path(asked, N_KEYS);
+}
+
 /* Changes a byte of what lies in one of the store's files. */
 static void damage(const char *text)
 {
@@ -730,6 +766,7 @@ int main(void)
 		ALL(test_a_daemon_that_does_not_reply),
 		ALL(test_a_child_attaches_by_itself),
 		ALL(test_few_descriptors_stay_open),
+		ALL(test_where_descriptors_run_out_the_socket_is_asked),
 		ALL(test_damage_is_told_by_the_daemon),
 		EACH(test_a_direct_read_makes_no_system_call, mapped),
 	};
