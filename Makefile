@@ -10,13 +10,13 @@ SONAME = libgetme-client.so.0
 # common/, the storage engine.
 COMMON = backup backup_folder check check_segment checksum compaction \
 	compaction_graves compaction_lines compaction_output \
-	compaction_pick digest engine_arena engine_backup engine_cold \
+	compaction_pick digest engine_arena engine_backup engine_branch engine_cold \
 	engine_compact engine_decide engine_local engine_log engine_many \
 	engine_read engine_scan engine_settle engine_share engine_stats \
 	engine_throttle engine_worker engine_write entry events finding \
 	folder guarded hint hint_builder hint_filter index index_load \
 	index_memory index_owner index_scan inventory inventory_folder \
-	inventory_rebuild inventory_tails io lock log lookup manifest \
+	inventory_rebuild inventory_tails io lock log lookup mailbox manifest \
 	mapped path pending pool read_pool record recovery recovery_load \
 	recovery_tail repair repair_copy repair_load repair_quarantine \
 	retire salvage scrub segment segment_header segment_reader \
@@ -67,13 +67,13 @@ TESTS = test_attach test_backup test_bitrot test_buffer test_bytes \
 	test_ctl_lines test_ctl_options test_ctl_progress test_ctl_record \
 	test_ctl_repair test_ctl_stats test_ctl_store test_daemon \
 	test_digest test_discard test_dispatch test_engine \
-	test_engine_backup test_engine_cold test_engine_compact \
+	test_engine_backup test_engine_branch test_engine_cold test_engine_compact \
 	test_engine_mapped test_engine_share test_entry test_events \
 	test_failure test_finding test_folder test_folder_output \
 	test_frame test_golden test_guarded test_hint test_hint_filter \
 	test_history test_index test_intake test_inventory test_io \
 	test_lane test_latency test_listener test_lock test_log \
-	test_logging test_lookup test_loop test_manifest test_mapped \
+	test_logging test_lookup test_loop test_mailbox test_manifest test_mapped \
 	test_message test_message_check test_message_quick \
 	test_message_reply test_message_request test_method test_metrics \
 	test_monitor test_monotonic test_options test_output test_path \
@@ -128,7 +128,8 @@ TORTURE = soak soak_backup soak_crowd soak_daemon soak_faults soak_gate \
 
 # Tests that are built and run with ThreadSanitizer too.
 TSAN_TESTS = test_cold_history test_engine test_engine_backup \
-	test_engine_cold test_engine_compact test_lookup test_read_pool \
+	test_engine_branch test_engine_cold test_engine_compact test_lookup \
+	test_mailbox test_read_pool \
 	test_segments test_upkeep test_upkeep_output test_view test_view_race
 
 # man/; and systemd/, whose folders user/, sysusers.d/ and tmpfiles.d/ tell

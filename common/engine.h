@@ -24,7 +24,8 @@
  *     effect depends on the state (a condition, incr, touch) may come later:
  *     it may have to wait for another's outcome, or for the disk.
  *  6. All calls come from one thread.  Only engine_host.wake is called from
- *     other threads.
+ *     other threads.  A further thread gets a branch (engine_branch), of which
+ *     the same holds; what is acknowledged through one is seen through all.
  *
  * The local engine (engine_local_open) is one implementation; the daemon's
  * tests have another, which delays, reorders and fails.
@@ -32,6 +33,7 @@
 #ifndef GETME_COMMON_ENGINE_H
 #define GETME_COMMON_ENGINE_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -267,6 +269,8 @@ struct engine_ops {
 	void (*capabilities)(struct engine *engine,
 			     struct engine_capabilities *capabilities);
 	int (*close)(struct engine *engine);
+	int (*branch)(struct engine *engine, const struct engine_host *host,
+		      struct engine **branch); /* NULL: it has none */
 };
 
 /* The first member of every implementation. */
@@ -327,6 +331,22 @@ static inline void engine_capabilities(struct engine *engine,
 static inline int engine_close(struct engine *engine)
 {
 	return engine->ops->close(engine);
+}
+
+/*
+ * A branch: the same store for a further thread, whose turns and wakes are its
+ * own.  It is made by ENGINE's thread, before its own uses it; it tells no
+ * events.  The end: first no thread uses branches any more, then ENGINE is
+ * closed, which answers what came through them, then the branches are, which
+ * call done for that.  ENGINE lives as long as a branch is used, and the wakes
+ * of both until all are closed.  0, -ENOMEM, -EOPNOTSUPP: it has no branches.
+ */
+static inline int engine_branch(struct engine *engine,
+				const struct engine_host *host,
+				struct engine **branch)
+{
+	return engine->ops->branch ? engine->ops->branch(engine, host, branch)
+				   : -EOPNOTSUPP;
 }
 
 /* "not found", "full" ...: a fixed text for a result, also for -errno. */

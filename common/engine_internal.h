@@ -16,6 +16,7 @@
  *	engine_throttle.c	writes wait where compaction falls behind
  *	engine_backup.c	a backup, on a thread of its own
  *	engine_share.c	descriptors for readers in other processes
+ *	engine_branch.c	further threads
  *	engine_stats.c	rows of stats, state, events
  */
 #ifndef GETME_COMMON_ENGINE_INTERNAL_H
@@ -27,6 +28,7 @@
 #include <stdint.h>
 
 #include "common/engine.h"
+#include "common/mailbox.h"
 #include "common/pending.h"
 #include "common/pool.h"
 #include "common/store_internal.h"
@@ -185,6 +187,7 @@ struct local {
 	struct engine_log log;
 	struct engine_compact compact;
 	struct engine_throttle throttle;
+	struct mailbox errands; /* what branches have sent */
 	struct request_list submitted;
 	struct request_list parked; /* until ticket in request->internal */
 	struct request_list held;   /* writes behind a clear */
@@ -203,7 +206,7 @@ struct local {
 	struct read_pool *pool;
 	size_t n_cold;		 /* requests that the pool has */
 	struct engine_item item; /* of get and stat */
-	enum engine_state last_state;
+	_Atomic(enum engine_state) last_state;
 	uint64_t n_requests[ENGINE_N_OPS];
 	uint64_t n_cold_reads;
 	uint64_t n_shared;
@@ -211,6 +214,7 @@ struct local {
 	uint64_t n_expired;
 	uint64_t n_groups;
 	uint64_t n_records;
+	uint64_t n_errands;
 	struct engine_stat stats[ENGINE_N_STATS];
 };
 
@@ -368,6 +372,9 @@ void local_share(struct local *local, struct engine_request *request);
 
 void local_stats(struct local *local, struct engine_request *request);
 enum engine_state local_state(struct engine *engine, const char **text);
+/* The same as it was after the last turn; any thread. */
+enum engine_state local_shown_state(const struct local *local,
+				    const char **text);
 /* Leaves an event when the state has changed. */
 void local_watch_state(struct local *local);
 

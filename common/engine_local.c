@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "common/engine_branch.h"
 #include "common/engine_cold.h"
 #include "common/monotonic.h"
 
@@ -187,6 +188,8 @@ static void local_turn(struct engine *engine)
 		return;
 	local->in_turn = true;
 	mapped_tick(&local->store->mapped, monotonic_ms());
+	retire_look(&local->store->retire);
+	local_take_errands(local);
 	complete_round(local);
 	cold_take(local);
 	local_end_backup(local, false);
@@ -273,6 +276,7 @@ static int local_close(struct engine *engine)
 	/* done of the last writes may submit more: that is refused. */
 	do {
 		complete_round(local);
+		local_take_errands(local);
 		refuse_all(&local->parked);
 		refuse_all(&local->held);
 		refuse_all(&local->compact.waiting);
@@ -294,6 +298,7 @@ static const struct engine_ops ops = {
 	.state = local_state,
 	.capabilities = local_capabilities,
 	.close = local_close,
+	.branch = local_branch,
 };
 
 static struct local *local_new(const struct engine_local_options *options,

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "common/engine_internal.h"
@@ -61,14 +62,24 @@ enum engine_state local_state(struct engine *engine, const char **text)
 	return state;
 }
 
+enum engine_state local_shown_state(const struct local *local,
+				    const char **text)
+{
+	enum engine_state state = atomic_load(&local->last_state);
+
+	if (text)
+		*text = state_text(state);
+	return state;
+}
+
 void local_watch_state(struct local *local)
 {
 	enum engine_state state = current_state(local);
-	enum engine_state last = local->last_state;
+	enum engine_state last = atomic_load(&local->last_state);
 
 	if (state == last)
 		return;
-	local->last_state = state;
+	atomic_store(&local->last_state, state);
 	if (last == ENGINE_STATE_FULL && state != ENGINE_STATE_READ_ONLY)
 		events_add(&local->store->events, EVENT_NOTICE,
 			   "there is room again: writing resumes");
@@ -189,6 +200,9 @@ static void engine_rows(struct rows *rows, const struct local *local)
 		local->n_groups);
 	counter(rows, "log_records", "Writes handed to the log",
 		local->n_records);
+	counter(rows, "errands",
+		"Requests of further threads that the first one served",
+		local->n_errands);
 	counter(rows, "conditions_waited",
 		"Answers that waited for a pending write", local->n_parked);
 	counter(rows, "cold_reads",

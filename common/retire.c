@@ -12,17 +12,40 @@ void retire_init(struct retire *retire, const struct retire_ops *ops)
 {
 	memset(retire, 0, sizeof(*retire));
 	retire->ops = *ops;
+	atomic_init(&retire->clock, 1);
 	retire->holds.next = &retire->holds;
 	retire->holds.previous = &retire->holds;
 	retire->segments_end = &retire->segments;
 }
 
-/* Whether no hold began before AT. */
-static bool is_free(const struct retire *retire, uint64_t at)
+/* Whether no reader may have looked before AT. */
+static bool is_left(const struct retire *retire, uint64_t at)
+{
+	const struct retire_reader *reader;
+
+	for (reader = retire->readers; reader; reader = reader->next) {
+		uint64_t since = atomic_load(&reader->since);
+
+		if (since != 0 && since <= at)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Whether nobody who began before AT still reads.  A reader that does is told
+ * to say when it leaves; it may have left before it was told.
+ */
+static bool is_free(struct retire *retire, uint64_t at)
 {
 	const struct hold *oldest = retire->holds.next;
 
-	return oldest == &retire->holds || oldest->begun > at;
+	if (oldest != &retire->holds && oldest->begun <= at)
+		return false;
+	if (is_left(retire, at))
+		return true;
+	atomic_store(&retire->is_awaited, true);
+	return is_left(retire, at);
 }
 
 static void release_first_segment(struct retire *retire)
@@ -41,6 +64,8 @@ static void release(struct retire *retire)
 {
 	size_t n = 0;
 
+	if (retire->readers)
+		atomic_store(&retire->is_awaited, false);
 	while (retire->segments &&
 	       is_free(retire, retire->segments->retired_at))
 		release_first_segment(retire);
@@ -58,6 +83,7 @@ void retire_deinit(struct retire *retire)
 {
 	retire->holds.next = &retire->holds;
 	retire->holds.previous = &retire->holds;
+	retire->readers = NULL;
 	release(retire);
 	free(retire->indexes);
 	retire->indexes = NULL;
@@ -67,7 +93,7 @@ void retire_deinit(struct retire *retire)
 void retire_hold(struct retire *retire, struct hold *hold)
 {
 	assert(hold->begun == 0);
-	hold->begun = ++retire->clock;
+	hold->begun = atomic_load(&retire->clock);
 	hold->next = &retire->holds;
 	hold->previous = retire->holds.previous;
 	hold->previous->next = hold;
@@ -84,10 +110,40 @@ void retire_end(struct retire *retire, struct hold *hold)
 	release(retire);
 }
 
+void retire_add_reader(struct retire *retire, struct retire_reader *reader)
+{
+	reader->next = retire->readers;
+	retire->readers = reader;
+}
+
+void retire_enter(const struct retire *retire, struct retire_reader *reader)
+{
+	uint64_t now = atomic_load(&retire->clock);
+	uint64_t shown;
+
+	do {
+		shown = now;
+		atomic_store(&reader->since, shown);
+		now = atomic_load(&retire->clock);
+	} while (now != shown);
+}
+
+bool retire_leave(const struct retire *retire, struct retire_reader *reader)
+{
+	atomic_store(&reader->since, 0);
+	return atomic_load(&retire->is_awaited);
+}
+
+void retire_look(struct retire *retire)
+{
+	if (retire->segments || retire->n_indexes > 0)
+		release(retire);
+}
+
 void retire_segment(struct retire *retire, struct segment *segment)
 {
 	segment->retired_next = NULL;
-	segment->retired_at = retire->clock;
+	segment->retired_at = atomic_fetch_add(&retire->clock, 1);
 	*retire->segments_end = segment;
 	retire->segments_end = &segment->retired_next;
 	retire->held_bytes += segment->len;
@@ -112,7 +168,9 @@ int retire_reserve_index(struct retire *retire)
 void retire_index(struct retire *retire, struct index *index)
 {
 	assert(retire->n_indexes < retire->indexes_cap);
-	retire->indexes[retire->n_indexes++] =
-		(struct retired_index){ .index = index, .at = retire->clock };
+	retire->indexes[retire->n_indexes++] = (struct retired_index){
+		.index = index,
+		.at = atomic_fetch_add(&retire->clock, 1),
+	};
 	release(retire);
 }

@@ -233,6 +233,8 @@ void store_sweep(struct store *store)
 void store_make_cleared(struct store *store, struct index *index)
 {
 	index_close(store->index);
+	/* Nobody finds the old one any more when it is retired. */
+	atomic_store(&store->map, index_map(index));
 	retire_index(&store->retire, store->index);
 	store->index = index;
 	store->index_number++;

@@ -7,6 +7,7 @@
  *   log      store->log (the engine hands it whole groups)
  *   upkeep   store->upkeep's own; it adds to segments
  *   pool     reads through a store_view, under a hold; it changes nothing
+ *   branches  read through a store_view_now, as readers of retire
  *   compaction  store->run.work, from when a step is asked for until it ends
  *   backup   its struct backup, and files that a hold keeps
  */
@@ -62,10 +63,12 @@ struct store {
 	struct events events;
 	struct segments *segments;
 	struct index *index;
+	/* of INDEX, for threads that read and never write */
+	_Atomic(const struct lookup_map *) map;
 	uint64_t index_number; /* another one after each clear */
 	struct retire retire;
-	bool abandoned;	  /* nothing is written any more */
-	bool cannot_tell; /* the file system: what is in memory */
+	bool abandoned;		 /* nothing is written any more */
+	atomic_bool cannot_tell; /* the file system: what is in memory */
 	struct mapped mapped;
 	struct upkeep *upkeep;
 	uint8_t store_id[SEGMENT_STORE_ID_LEN];
@@ -92,8 +95,10 @@ struct view store_view(struct store *store);
 /* The same; what is longer than STORE_READ_SHORT is not read: -EAGAIN. */
 struct view store_view_short(struct store *store);
 /*
- * For the loop: neither is what would have to wait for the disk.  What is in
+ * For a loop: neither is what would have to wait for the disk.  What is in
  * memory is read from a mapping (common/mapped.h), whose clock is to be told.
+ * A thread that does not write the index makes it anew for each round of
+ * reading, between retire_enter and retire_leave.
  */
 struct view store_view_now(struct store *store);
 

@@ -140,6 +140,7 @@ static int recover(struct store *store, const struct store_options *options,
 	}
 	store->segments = recovery.segments;
 	store->index = recovery.index;
+	atomic_store(&store->map, index_map(recovery.index));
 	store->visible_sequence = recovery.next_sequence - 1;
 	keep_report(store, &recovery);
 	segments_each(store->segments, sum_dead, &store->dead_bytes);

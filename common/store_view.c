@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stdatomic.h>
 
 #include "common/store_internal.h"
 
@@ -40,11 +41,12 @@ static int source_read_now(void *ctx, uint32_t id, uint64_t off, void *data,
 		return -ENODATA;
 	if (mapped_read(&store->mapped, segment, data, len, off) == 0)
 		return 0;
-	if (store->cannot_tell)
+	if (atomic_load_explicit(&store->cannot_tell, memory_order_relaxed))
 		return -EAGAIN;
 	n = store->io->pread_nowait(store->io, segment->fd, data, len, off);
 	if (n == -EOPNOTSUPP || n == -EINVAL || n == -ENOSYS) {
-		store->cannot_tell = true;
+		atomic_store_explicit(&store->cannot_tell, true,
+				      memory_order_relaxed);
 		return -EAGAIN;
 	}
 	if (n < 0)
@@ -73,7 +75,7 @@ static uint64_t source_clock(void *ctx)
 struct view store_view(struct store *store)
 {
 	struct view view = {
-		.map = index_map(store->index),
+		.map = atomic_load(&store->map),
 		.source = {
 			.read = source_read,
 			.clock_ms = source_clock,

@@ -198,6 +198,71 @@ static void test_what_else_a_segment_is_listed_in_stays(void **state)
 	retire_deinit(&f.retire);
 }
 
+static void test_a_reader_that_entered_before_keeps_it(void **state)
+{
+	struct fixture f;
+	struct retire_reader reader = { 0 };
+
+	(void)state;
+	setup(&f);
+	retire_add_reader(&f.retire, &reader);
+	retire_enter(&f.retire, &reader);
+	retire(&f, 0);
+	retire_look(&f.retire);
+	assert_false(f.released[0]);
+	assert_true(retire_leave(&f.retire, &reader));
+	assert_false(f.released[0]);
+	retire_look(&f.retire);
+	assert_true(f.released[0]);
+	/* Nothing waits any more. */
+	retire_enter(&f.retire, &reader);
+	assert_false(retire_leave(&f.retire, &reader));
+	retire_deinit(&f.retire);
+}
+
+static void test_a_reader_that_enters_later_does_not(void **state)
+{
+	struct fixture f;
+	struct retire_reader before = { 0 };
+	struct retire_reader later = { 0 };
+
+	(void)state;
+	setup(&f);
+	retire_add_reader(&f.retire, &before);
+	retire_add_reader(&f.retire, &later);
+	retire_enter(&f.retire, &before);
+	retire(&f, 0);
+	retire_enter(&f.retire, &later);
+	retire(&f, 1);
+	retire_leave(&f.retire, &before);
+	retire_look(&f.retire);
+	assert_true(f.released[0]);
+	assert_false(f.released[1]);
+	assert_true(retire_leave(&f.retire, &later));
+	retire_look(&f.retire);
+	assert_true(f.released[1]);
+	retire_deinit(&f.retire);
+}
+
+/* A hold keeps it: no reader is to say that it leaves. */
+static void test_readers_are_not_asked_for_what_a_hold_keeps(void **state)
+{
+	struct fixture f;
+	struct hold hold = { 0 };
+	struct retire_reader reader = { 0 };
+
+	(void)state;
+	setup(&f);
+	retire_add_reader(&f.retire, &reader);
+	retire_hold(&f.retire, &hold);
+	retire_enter(&f.retire, &reader);
+	retire(&f, 0);
+	assert_false(retire_leave(&f.retire, &reader));
+	retire_end(&f.retire, &hold);
+	assert_true(f.released[0]);
+	retire_deinit(&f.retire);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -210,6 +275,10 @@ int main(void)
 		cmocka_unit_test(test_the_end_releases_all),
 		cmocka_unit_test(test_a_hold_that_is_not_held_ends_nothing),
 		cmocka_unit_test(test_what_else_a_segment_is_listed_in_stays),
+		cmocka_unit_test(test_a_reader_that_entered_before_keeps_it),
+		cmocka_unit_test(test_a_reader_that_enters_later_does_not),
+		cmocka_unit_test(
+			test_readers_are_not_asked_for_what_a_hold_keeps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

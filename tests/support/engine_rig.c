@@ -11,7 +11,7 @@
 #include "common/engine_internal.h"
 #include "tests/support/tempdir.h"
 
-static unsigned int n_done;
+static _Atomic unsigned int n_done;
 
 static void rig_die(const char *what)
 {
