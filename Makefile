@@ -33,7 +33,7 @@ PROTO = buffer frame message message_check message_decode message_encode \
 DAEMON = config connection daemon discard dispatch dispatch_attach \
 	dispatch_info dispatch_read dispatch_write failure intake lane latency listener \
 	logging loop metrics monitor options output paths peers rate request \
-	results server service systemd
+	refusal results server service systemd worker
 
 # client/, the library, and getmectl; getmectl.c is added to the program alone.
 LIBRARY = answer ask batch call connect deadline direct direct_attach \
@@ -87,7 +87,7 @@ TESTS = test_attach test_backup test_bitrot test_buffer test_bytes \
 	test_store_compact_full test_store_compact_graves \
 	test_store_compact_model test_store_compact_steady test_systemd \
 	test_tail test_tails test_units test_upkeep test_upkeep_output \
-	test_view test_view_race test_whole_file
+	test_view test_view_race test_whole_file test_worker
 
 # tests/crash/: power cuts and injected faults.  A word that does not begin
 # with test_ is no program but shared.
@@ -130,7 +130,8 @@ TORTURE = soak soak_backup soak_crowd soak_daemon soak_faults soak_gate \
 TSAN_TESTS = test_cold_history test_engine test_engine_backup \
 	test_engine_branch test_engine_cold test_engine_compact test_lookup \
 	test_mailbox test_read_pool \
-	test_segments test_upkeep test_upkeep_output test_view test_view_race
+	test_segments test_upkeep test_upkeep_output test_view test_view_race \
+	test_worker
 
 # man/; and systemd/, whose folders user/, sysusers.d/ and tmpfiles.d/ tell
 # where a file goes.

@@ -321,8 +321,9 @@ static void flush(struct connection *connection)
 	do {
 		n = output_write(&connection->output, connection->fd, left);
 		if (n > 0) {
-			connection->service->metrics.bytes_out_total +=
-				(uint64_t)n;
+			metrics_add(
+				&connection->service->metrics.bytes_out_total,
+				(uint64_t)n);
 			left -= (size_t)n;
 		}
 	} while (n > 0 && left > 0 && connection->output.len > 0);

@@ -187,16 +187,22 @@ static void feed_watchdog(void *ctx)
 static int start_serving(struct daemon *daemon, struct failure *failure)
 {
 	struct loop *loop = daemon->loop;
+	int result;
 
 	daemon->on_term = loop_signal_new(loop, SIGTERM, stop, daemon);
 	daemon->on_int = loop_signal_new(loop, SIGINT, stop, daemon);
 	daemon->on_hup = loop_signal_new(loop, SIGHUP, reload, daemon);
 	daemon->watchdog = loop_timer_new(loop, feed_watchdog, daemon);
 	if (!daemon->on_term || !daemon->on_int || !daemon->on_hup ||
-	    !daemon->watchdog ||
-	    server_new(loop, daemon->engine, &daemon->listener, &daemon->limits,
-		       &daemon->server) < 0)
+	    !daemon->watchdog)
 		return failure_set(failure, -ENOMEM, "no memory to start");
+	result = server_new(loop, daemon->engine, &daemon->listener,
+			    &daemon->limits, &daemon->server);
+	if (result == 0)
+		result = server_start(daemon->server);
+	if (result < 0)
+		return failure_set(failure, result, "cannot start to serve: %s",
+				   strerror(-result));
 	if (systemd_watchdog_interval_ms() > 0)
 		feed_watchdog(daemon);
 	return 0;
@@ -252,6 +258,8 @@ static int serve(struct daemon *daemon, struct failure *failure)
 	systemd_status("serving");
 	systemd_ready();
 	result = loop_run(daemon->loop);
+	if (result == 0)
+		result = server_result(daemon->server);
 	if (result < 0)
 		failure_set(failure, result, "the event loop failed: %s",
 			    strerror(-result));

@@ -64,7 +64,7 @@ static void fail_with(struct request *request,
 		      const struct message_error *error)
 {
 	buffer_consume(&request->reply, request->reply.len);
-	request->service->metrics.errors_total++;
+	metrics_add(&request->service->metrics.errors_total, 1);
 	request->state = REQUEST_DONE;
 	if (message_encode_error(&request->reply, request->id, error) < 0)
 		buffer_consume(&request->reply, request->reply.len);
@@ -185,7 +185,9 @@ static void begin_method(struct request *request)
 		&methods[request->message.method];
 	int result = 0;
 
-	request->service->metrics.requests_total[request->message.method]++;
+	metrics_add(&request->service->metrics
+			     .requests_total[request->message.method],
+		    1);
 	request->kind = method->kind;
 	request->state = REQUEST_HELD;
 	if (method->prepare)

@@ -47,7 +47,7 @@ int dispatch_reply_attach(struct request *request, struct message_reply *reply)
 		snprintf(reply->error.text, sizeof(reply->error.text),
 			 "take the descriptors that were sent before asking "
 			 "for more");
-		request->service->metrics.errors_total++;
+		metrics_add(&request->service->metrics.errors_total, 1);
 		return 0;
 	}
 	reply->index = request->engine.share.index;

@@ -195,7 +195,7 @@ int dispatch_reply_stats(struct request *request, struct message_reply *reply)
 	for (size_t i = 0; i < engine->n_stats; i++)
 		rows[n++] = from_engine(&engine->stats[i]);
 	n += add_state(service, engine, rows + n);
-	n += metrics_rows(&service->metrics, clock_monotonic_ms(), rows + n);
+	n += metrics_rows(service->all_metrics, clock_monotonic_ms(), rows + n);
 	reply->stats = rows;
 	reply->n_stats = n;
 	return 0;

@@ -167,7 +167,8 @@ static size_t receive(struct connection *connection, uint8_t *data, size_t len)
 		n = recv(connection->fd, data, len, MSG_DONTWAIT);
 	} while (n < 0 && errno == EINTR);
 	if (n > 0) {
-		connection->service->metrics.bytes_in_total += (size_t)n;
+		metrics_add(&connection->service->metrics.bytes_in_total,
+			    (uint64_t)n);
 		return (size_t)n;
 	}
 	if (n == 0)

@@ -1,5 +1,16 @@
 #include "daemon/latency.h"
 
+static uint64_t look(const _Atomic uint64_t *number)
+{
+	return atomic_load_explicit(number, memory_order_relaxed);
+}
+
+/* By its only writer: no locked instruction is needed. */
+static void raise_by(_Atomic uint64_t *number, uint64_t n)
+{
+	atomic_store_explicit(number, look(number) + n, memory_order_relaxed);
+}
+
 /* The bits below the highest one that choose the step. */
 static unsigned int bucket_of(uint64_t us)
 {
@@ -28,10 +39,23 @@ static uint64_t bucket_end(unsigned int bucket)
 
 void latency_add(struct latency *latency, uint64_t us)
 {
-	latency->buckets[bucket_of(us)]++;
-	latency->count++;
-	if (us > latency->max_us)
-		latency->max_us = us;
+	raise_by(&latency->buckets[bucket_of(us)], 1);
+	raise_by(&latency->count, 1);
+	if (us > look(&latency->max_us))
+		atomic_store_explicit(&latency->max_us, us,
+				      memory_order_relaxed);
+}
+
+void latency_merge(struct latency *to, const struct latency *from)
+{
+	uint64_t max_us = look(&from->max_us);
+
+	for (unsigned int i = 0; i < LATENCY_BUCKETS; i++)
+		raise_by(&to->buckets[i], look(&from->buckets[i]));
+	raise_by(&to->count, look(&from->count));
+	if (max_us > look(&to->max_us))
+		atomic_store_explicit(&to->max_us, max_us,
+				      memory_order_relaxed);
 }
 
 uint64_t latency_quantile(const struct latency *latency, unsigned int permille)

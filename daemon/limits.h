@@ -21,6 +21,7 @@ struct limits {
 	uint64_t max_output;   /* bytes of replies that wait for their peer */
 	uint64_t drain_timeout_ms;
 	bool direct_reads; /* clients may attach */
+	uint64_t threads;  /* that serve clients; at least 1 */
 };
 
 enum {
@@ -39,6 +40,9 @@ enum {
 	LIMITS_OUTPUT = 8 << 20,
 	/* What the contract gives peers that do not take their replies. */
 	LIMITS_DRAIN_MS = 5000,
+	/* One does for what a machine's processes ask for over a socket. */
+	LIMITS_THREADS = 1,
+	LIMITS_THREADS_MAX = 64,
 
 	LIMITS_VALUE_MAX = 64 << 20,	/* bytes, the default */
 	LIMITS_VALUE_MAX_MAX = 1 << 30, /* bytes, the highest to ask for */
@@ -109,6 +113,7 @@ static inline void limits_default(struct limits *limits)
 	limits->max_output = LIMITS_OUTPUT;
 	limits->drain_timeout_ms = LIMITS_DRAIN_MS;
 	limits->direct_reads = true;
+	limits->threads = LIMITS_THREADS;
 }
 
 /* The largest body of a frame, either way: the largest value, or batch. */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -81,10 +82,13 @@ static void put_line(int priority, const char *text, uint32_t held_back)
 
 static void put_if_allowed(int priority, uint64_t kind, const char *text)
 {
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	uint32_t held_back = 0;
 
+	pthread_mutex_lock(&lock);
 	if (rate_allow(&logging.rate, kind, clock_monotonic_ms(), &held_back))
 		put_line(priority, text, held_back);
+	pthread_mutex_unlock(&lock);
 }
 
 void logging_write(int priority, const char *format, ...)

@@ -4,7 +4,8 @@
  * Where standard error is the journal's socket (JOURNAL_STREAM), a line
  * begins with its priority as "<N>"; elsewhere with "getmed: ".  Lines of
  * one kind that come too often are held back and counted (daemon/rate.h).
- * The log belongs to the process; all calls come from the loop's thread.
+ * The log belongs to the process: logging_init comes first, then any thread
+ * may log.
  */
 #ifndef GETME_DAEMON_LOGGING_H
 #define GETME_DAEMON_LOGGING_H

@@ -53,8 +53,28 @@ static struct message_stat gauge(const char *name, uint64_t value,
 	return metrics_row(name, MESSAGE_STAT_GAUGE, value, help);
 }
 
-size_t metrics_rows(const struct metrics *metrics, uint64_t now_ms,
-		    struct message_stat *rows)
+static void add_counter(_Atomic uint64_t *to, const _Atomic uint64_t *from)
+{
+	metrics_add(to, atomic_load_explicit(from, memory_order_relaxed));
+}
+
+static void add(struct metrics *to, const struct metrics *from)
+{
+	add_counter(&to->connections, &from->connections);
+	add_counter(&to->connections_total, &from->connections_total);
+	add_counter(&to->refused_total, &from->refused_total);
+	add_counter(&to->direct_readers, &from->direct_readers);
+	for (int i = 0; i < METHOD_COUNT_OF; i++)
+		add_counter(&to->requests_total[i], &from->requests_total[i]);
+	add_counter(&to->errors_total, &from->errors_total);
+	add_counter(&to->bytes_in_total, &from->bytes_in_total);
+	add_counter(&to->bytes_out_total, &from->bytes_out_total);
+	latency_merge(&to->get, &from->get);
+	latency_merge(&to->put, &from->put);
+}
+
+static size_t fill_rows(const struct metrics *metrics, uint64_t n_loops,
+			uint64_t now_ms, struct message_stat *rows)
 {
 	const struct latency *get = &metrics->get;
 	const struct latency *put = &metrics->put;
@@ -62,6 +82,7 @@ size_t metrics_rows(const struct metrics *metrics, uint64_t now_ms,
 
 	rows[n++] = gauge("uptime_ms", now_ms - metrics->started_ms,
 			  "Time since the daemon began to serve");
+	rows[n++] = gauge("threads", n_loops, "Threads that serve clients");
 	rows[n++] = gauge("connections", metrics->connections,
 			  "Clients that are connected");
 	rows[n++] = counter("connections_total", metrics->connections_total,
@@ -91,4 +112,17 @@ size_t metrics_rows(const struct metrics *metrics, uint64_t now_ms,
 			  "99 % of the puts took no longer");
 	rows[n++] = gauge("put_latency_max_us", put->max_us, "The slowest put");
 	return n;
+}
+
+size_t metrics_rows(const struct metrics *first, uint64_t now_ms,
+		    struct message_stat *rows)
+{
+	struct metrics sum = { .started_ms = first->started_ms };
+	uint64_t n_loops = 0;
+
+	for (const struct metrics *at = first; at; at = at->next) {
+		add(&sum, at);
+		n_loops++;
+	}
+	return fill_rows(&sum, n_loops, now_ms, rows);
 }

@@ -82,6 +82,8 @@ static const struct option_row rows[] = {
 	  1, UINT64_MAX, NULL },
 	{ "direct-reads", "yes|no", KIND_SWITCH, MEMBER(limits.direct_reads),
 	  0, 0, NULL },
+	{ "threads", "N", KIND_COUNT, MEMBER(limits.threads),
+	  1, LIMITS_THREADS_MAX, NULL },
 	{ "drain-timeout", "TIME", KIND_TIME, MEMBER(limits.drain_timeout_ms),
 	  1, day_ms, "wait for peers when stopping (5s)" },
 	{ "log-level", "LEVEL", KIND_LEVEL, MEMBER(log_level), 0, 0,

@@ -5,6 +5,10 @@
  *   PAUSED    descriptors or memory ran out: accepts again when a client
  *             went, or after LIMITS_ACCEPT_PAUSE_MS
  *   STOPPING  accepts no more; ends the loop when the last client is gone
+ *
+ * It serves clients on its own loop and on those of its workers
+ * (daemon/worker.h), limits->threads in all: a new one goes to the loop that
+ * has the fewest.
  */
 #ifndef GETME_DAEMON_SERVER_H
 #define GETME_DAEMON_SERVER_H
@@ -16,10 +20,17 @@
 
 struct server;
 
-/* All are borrowed and outlive the server.  0, or -ENOMEM, -EMFILE. */
+/* All are borrowed; all but the engine outlive the server.  0 or -ENOMEM. */
 int server_new(struct loop *loop, struct engine *engine,
 	       struct listener *listener, const struct limits *limits,
 	       struct server **server);
+
+/*
+ * Starts the workers, and to accept.  0; -ENOMEM, -EMFILE, -EAGAIN (no more
+ * threads), -EOPNOTSUPP (the engine has no branches): then what is there of
+ * it ends as a server does that was started.
+ */
+int server_start(struct server *server);
 
 /*
  * Stops accepting, closes the listener, finishes what was accepted and then
@@ -27,7 +38,10 @@ int server_new(struct loop *loop, struct engine *engine,
  */
 void server_stop(struct server *server);
 
-/* Before the engine is closed: no client is there after it. */
+/* Of a worker's loop that failed, and so ended the first one; 0: none. */
+int server_result(const struct server *server);
+
+/* Before the engine is closed: no client, and no worker, is there after it. */
 void server_close_connections(struct server *server);
 
 /* After the engine was closed. */

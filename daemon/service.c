@@ -90,6 +90,7 @@ int service_init(struct service *service, struct loop *loop,
 	engine_capabilities(engine, &service->capabilities);
 	service->frame_max = limits_frame_max(service->capabilities.value_max);
 	service->metrics.started_ms = clock_monotonic_ms();
+	service->all_metrics = &service->metrics;
 	service->decoder = message_decoder_new();
 	service->scratch = malloc(LIMITS_SCRATCH);
 	service->engine_timer = loop_timer_new(loop, want_turn, service);

@@ -49,9 +49,11 @@ static int set_up(void **state)
 	mode = *(const enum getme_direct *)*state;
 	child_daemon_init(&daemon_);
 	daemon_.segment_size = 64 << 10;
+	/* The first client is the first loop's, the second the other one's. */
+	daemon_.threads = mode == GETME_DIRECT_OFF ? 2 : 1;
 	child_daemon_start(&daemon_);
-	handle = child_daemon_connect(&daemon_, mode);
 	writer = child_daemon_connect(&daemon_, GETME_DIRECT_OFF);
+	handle = child_daemon_connect(&daemon_, mode);
 	return 0;
 }
 

@@ -82,6 +82,25 @@ static void test_a_slow_hundredth_shows_in_p99_only(void **state)
 	assert_int_equal(latency_quantile(&latency, 990), 5000);
 }
 
+static void test_two_are_merged_as_if_they_were_one(void **state)
+{
+	struct latency all = { 0 };
+	struct latency one = { 0 };
+	struct latency sum = { 0 };
+
+	(void)state;
+	for (unsigned int i = 0; i < 1000; i++) {
+		latency_add(&all, i * 37 % 5000);
+		latency_add(i % 3 ? &one : &sum, i * 37 % 5000);
+	}
+	latency_merge(&sum, &one);
+	assert_int_equal(sum.count, 1000);
+	assert_int_equal(sum.max_us, all.max_us);
+	for (unsigned int i = 1; i <= 1000; i++)
+		assert_int_equal(latency_quantile(&sum, i),
+				 latency_quantile(&all, i));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -92,6 +111,7 @@ int main(void)
 		cmocka_unit_test(test_quantiles_never_exceed_the_longest),
 		cmocka_unit_test(test_hours_and_more_count_as_the_longest),
 		cmocka_unit_test(test_a_slow_hundredth_shows_in_p99_only),
+		cmocka_unit_test(test_two_are_merged_as_if_they_were_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,6 +101,45 @@ static void test_latencies_of_gets_and_puts_are_apart(void **state)
 	check("put_latency_max_us", MESSAGE_STAT_GAUGE, 6);
 }
 
+static void test_loops_are_added_up(void **state)
+{
+	struct metrics second = {
+		.connections = 1,
+		.connections_total = 2,
+		.refused_total = 3,
+		.direct_readers = 4,
+		.errors_total = 5,
+		.bytes_in_total = 6,
+		.bytes_out_total = 7,
+		.requests_total = { [METHOD_GET] = 8 },
+	};
+	struct metrics first = second;
+
+	(void)state;
+	first.next = &second;
+	first.started_ms = 100;
+	latency_add(&first.get, 1);
+	latency_add(&second.get, 9);
+	latency_add(&second.put, 5);
+	n_rows = metrics_rows(&first, 250, rows);
+	check("threads", MESSAGE_STAT_GAUGE, 2);
+	check("uptime_ms", MESSAGE_STAT_GAUGE, 150);
+	check("connections", MESSAGE_STAT_GAUGE, 2);
+	check("connections_total", MESSAGE_STAT_COUNTER, 4);
+	check("connections_refused_total", MESSAGE_STAT_COUNTER, 6);
+	check("direct_readers", MESSAGE_STAT_GAUGE, 8);
+	check("errors_total", MESSAGE_STAT_COUNTER, 10);
+	check("bytes_in_total", MESSAGE_STAT_COUNTER, 12);
+	check("bytes_out_total", MESSAGE_STAT_COUNTER, 14);
+	check("requests_get_total", MESSAGE_STAT_COUNTER, 16);
+	check("get_latency_p50_us", MESSAGE_STAT_GAUGE, 1);
+	check("get_latency_max_us", MESSAGE_STAT_GAUGE, 9);
+	check("put_latency_max_us", MESSAGE_STAT_GAUGE, 5);
+	n_rows = metrics_rows(&second, 250, rows);
+	check("threads", MESSAGE_STAT_GAUGE, 1);
+	check("connections", MESSAGE_STAT_GAUGE, 1);
+}
+
 static void test_names_are_unique_and_explained(void **state)
 {
 	struct metrics metrics = { .started_ms = 0 };
@@ -137,6 +176,7 @@ int main(void)
 		cmocka_unit_test(test_every_count_has_its_row),
 		cmocka_unit_test(test_every_method_has_its_row),
 		cmocka_unit_test(test_latencies_of_gets_and_puts_are_apart),
+		cmocka_unit_test(test_loops_are_added_up),
 		cmocka_unit_test(test_names_are_unique_and_explained),
 		cmocka_unit_test(test_rows_of_others_are_made_from_strings),
 	};

@@ -61,6 +61,7 @@ static void test_defaults_are_the_contracts(void **state)
 	assert_int_equal(options.max_value, 64 << 20);
 	assert_int_equal(options.log_level, LOGGING_INFO);
 	assert_int_equal(options.limits.drain_timeout_ms, 5000);
+	assert_int_equal(options.limits.threads, 1);
 }
 
 static void test_every_option_is_taken(void **state)
@@ -75,8 +76,9 @@ static void test_every_option_is_taken(void **state)
 			 0);
 	assert_int_equal(parse("--max-connections 10 --max-pipeline 7 "
 			       "--max-connections-per-uid 5 --max-input 1M "
-			       "--max-output 2M --direct-reads no"),
+			       "--max-output 2M --direct-reads no --threads 8"),
 			 0);
+	assert_int_equal(options.limits.threads, 8);
 	assert_false(options.limits.direct_reads);
 	assert_string_equal(options.store, "/s");
 	assert_string_equal(options.socket, "/x.sock");
@@ -151,6 +153,9 @@ static void test_malformed_options_are_refused(void **state)
 		"--max-input 1",
 		"--max-output 1",
 		"--drain-timeout 0",
+		"--threads 0",
+		"--threads 65",
+		"--threads many",
 	};
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {

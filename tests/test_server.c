@@ -69,6 +69,7 @@ static void start(void)
 	assert_int_equal(listener_open(&listener, path, 0666, &failure), 0);
 	assert_int_equal(server_new(loop, engine, &listener, &limits, &server),
 			 0);
+	assert_int_equal(server_start(server), 0);
 }
 
 static int end(void **state)
@@ -107,6 +108,21 @@ static void check_refused(struct client *client, const char *part)
 	assert_non_null(strstr(reply.error.text, part));
 	client_end_reply(client, &reply);
 	assert_false(client_wait_frame(client, &body, &body_len));
+}
+
+/* An engine without branches has the first loop alone. */
+static void test_more_threads_than_the_engine_can_is_told(void **state)
+{
+	struct server *other;
+
+	(void)state;
+	start();
+	limits.threads = 2;
+	assert_int_equal(server_new(loop, engine, &listener, &limits, &other),
+			 0);
+	assert_int_equal(server_start(other), -EOPNOTSUPP);
+	server_close_connections(other);
+	server_free(other);
 }
 
 static void test_clients_are_served(void **state)
@@ -356,6 +372,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		EACH(test_clients_are_served),
+		EACH(test_more_threads_than_the_engine_can_is_told),
 		EACH(test_one_more_than_all_may_have_is_refused),
 		EACH(test_one_user_cannot_take_all),
 		EACH(test_without_descriptors_clients_are_told_and_later_served),

@@ -38,6 +38,7 @@ enum {
 	N_WORKERS = N_WRITERS + N_READERS + 1, /* and one that fills */
 	OPS_MAX = 1 << 20,		       /* of a worker */
 	KILL_EVERY_MS = 700,
+	MAX_THREADS = 3, /* of the daemon; one more at each start */
 	FILL_BATCH = 500,
 	TIMEOUT_MS = 20000,
 };
@@ -335,8 +336,9 @@ static unsigned int disturb(double seconds)
 	while (now_ns() < end) {
 		serve_a_while();
 		child_daemon_kill(&daemon_);
-		child_daemon_start(&daemon_);
 		n_kills++;
+		daemon_.threads = 1 + n_kills % MAX_THREADS;
+		child_daemon_start(&daemon_);
 	}
 	serve_a_while();
 	return n_kills;

@@ -64,6 +64,7 @@ static int run(struct child_daemon *daemon)
 	options.compaction.dead_percent = daemon->compacts ? 2 : 100;
 	options.compaction.small_segments = daemon->compacts ? 2 : UINT32_MAX;
 	options.limits.direct_reads = !daemon->no_direct_reads;
+	options.limits.threads = daemon->threads ? daemon->threads : 1;
 	logging_init(STDERR_FILENO, LOGGING_ERROR, false);
 	if (daemon_run(&options, open_engine, &failure) == 0)
 		return 0;

@@ -16,6 +16,7 @@ struct child_daemon {
 	char store[128];
 	char socket[128];
 	uint64_t segment_size; /* for the next start; 0: automatic */
+	unsigned int threads;  /* for the next start; 0: one */
 	bool no_direct_reads;
 	bool compacts; /* whenever a little is dead; else only when asked */
 	pid_t pid;     /* 0: it does not run */

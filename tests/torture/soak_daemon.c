@@ -37,6 +37,7 @@ exec_daemon(const struct soak_daemon *daemon, uint64_t chance)
 	static const char *const shares[] = { "3", "10", "20", "50" };
 	static const char *const smalls[] = { "2", "8" };
 	static const char *const rates[] = { "1M", "8M", "1G" };
+	static const char *const threads[] = { "1", "2", "4" };
 	int fd = open(daemon->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
 		      0600);
 
@@ -46,7 +47,8 @@ exec_daemon(const struct soak_daemon *daemon, uint64_t chance)
 	      daemon->socket, "--sync-interval", "50ms", "--segment-size",
 	      sizes[chance % 3], "--compact-dead-share", shares[chance / 3 % 4],
 	      "--compact-small", smalls[chance / 12 % 2], "--compact-rate",
-	      rates[chance / 24 % 3], (char *)NULL);
+	      rates[chance / 24 % 3], "--threads", threads[chance / 72 % 3],
+	      (char *)NULL);
 	_exit(127);
 }
 
