@@ -20,7 +20,7 @@ COMMON = backup backup_folder check check_segment checksum compaction \
 	mapped path pending pool read_pool record recovery recovery_load \
 	recovery_tail repair repair_copy repair_load repair_quarantine \
 	retire salvage scrub segment segment_header segment_reader \
-	segments store store_backup store_compact store_open store_view \
+	segments spares store store_backup store_compact store_open store_view \
 	tail tails units upkeep upkeep_output upkeep_round view whole_file
 
 # proto/, the wire.
@@ -82,7 +82,8 @@ TESTS = test_attach test_backup test_bitrot test_buffer test_bytes \
 	test_recovery_tail test_repair test_repair_damage \
 	test_repair_rebuild test_request test_results test_retire \
 	test_salvage test_scrub test_segment test_segment_output \
-	test_segments test_server test_service test_simfs test_store \
+	test_segments test_server test_service test_simfs test_spares \
+	test_store \
 	test_store_compact test_store_compact_faults \
 	test_store_compact_full test_store_compact_graves \
 	test_store_compact_model test_store_compact_steady test_systemd \

@@ -1,19 +1,6 @@
 #include "common/pool.h"
 
 #include <assert.h>
-#include <stdbool.h>
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define POOL_KEEPS false
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__)
-#define POOL_KEEPS false
-#endif
-#ifndef POOL_KEEPS
-#define POOL_KEEPS true
-#endif
 
 void pool_init(struct pool *pool, size_t size, size_t n_max)
 {

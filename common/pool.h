@@ -8,8 +8,22 @@
 #ifndef GETME_COMMON_POOL_H
 #define GETME_COMMON_POOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
+
+/* Whether anything is kept. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define POOL_KEEPS false
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define POOL_KEEPS false
+#endif
+#ifndef POOL_KEEPS
+#define POOL_KEEPS true
+#endif
 
 struct pool_piece {
 	struct pool_piece *next;
