@@ -8,12 +8,6 @@ enum {
 	ARENA_FIRST = 4 << 10,
 };
 
-void arena_deinit(struct arena *arena)
-{
-	free(arena->data);
-	memset(arena, 0, sizeof(*arena));
-}
-
 static int reserve(struct arena *arena, size_t len)
 {
 	size_t cap = arena->cap ? arena->cap : ARENA_FIRST;

@@ -1,7 +1,7 @@
 /*
  * engine_arena: the bytes of many keys and values, until done returns.
  *
- * One block that grows, so it may move: what is kept gets an offset in place
+ * One block, malloc'ed and owned by the caller, that grows, so it may move: what is kept gets an offset in place
  * of its pointer, and a pointer again when all is there.
  */
 #ifndef GETME_COMMON_ENGINE_ARENA_H
@@ -18,8 +18,6 @@ struct arena {
 	size_t len;
 	size_t cap;
 };
-
-void arena_deinit(struct arena *arena);
 
 /* Copies BYTES, whose data becomes an offset.  0 or -ENOMEM. */
 int arena_keep(struct arena *arena, struct engine_bytes *bytes);

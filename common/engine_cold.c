@@ -6,6 +6,10 @@
 
 #include "common/monotonic.h"
 
+enum {
+	BLOCK_FIRST = 4096, /* bytes: some entries */
+};
+
 static struct cold *cold_of(struct read_job *job)
 {
 	return (struct cold *)(void *)job;
@@ -20,6 +24,34 @@ static void run(struct read_job *job)
 			monotonic_ms() > deadline_ms;
 	if (!cold->is_late)
 		cold->result = cold->ops->read(cold);
+}
+
+void *cold_new(struct local *local, struct engine_request *request,
+	       const struct cold_ops *ops, size_t len)
+{
+	size_t cap;
+	struct cold *cold = spares_take(&local->spares, len, &cap);
+
+	if (!cold)
+		return NULL;
+	memset(cold, 0, len);
+	cold->local = local;
+	cold->request = request;
+	cold->ops = ops;
+	cold->cap = cap;
+	return cold;
+}
+
+void cold_take_buffer(struct cold *cold, struct view_buffer *buffer)
+{
+	buffer->data =
+		spares_take(&cold->local->spares, BLOCK_FIRST, &buffer->cap);
+}
+
+void cold_take_arena(struct cold *cold, struct arena *arena)
+{
+	arena->data =
+		spares_take(&cold->local->spares, BLOCK_FIRST, &arena->cap);
 }
 
 void cold_submit(struct cold *cold)
@@ -43,13 +75,15 @@ static void come_back(struct cold *cold)
 
 void cold_free(struct cold *cold)
 {
-	cold->ops->drop(cold);
-	free(cold);
+	struct spares *spares = &cold->local->spares;
+
+	cold->ops->drop(cold, spares);
+	spares_give(spares, cold, cold->cap);
 }
 
 static void run_drop(struct read_job *job)
 {
-	cold_of(job)->ops->drop(cold_of(job));
+	cold_of(job)->ops->drop(cold_of(job), NULL);
 }
 
 static void let_go(struct cold *cold)
@@ -114,7 +148,7 @@ static void take_back(struct cold *cold)
 		return;
 	}
 	cold->local->n_cold--;
-	free(cold);
+	spares_give(&cold->local->spares, cold, cold->cap);
 }
 
 static void cancel(struct cold *cold)

@@ -34,21 +34,22 @@ struct cold_ops {
 	/* In the loop: answers the request with what was read. */
 	void (*end)(struct cold *cold, int result);
 	/*
-	 * Frees what it holds, not itself; also of one that was not read, or
-	 * not ended.  Any thread.
+	 * Gives what it holds, not itself, to SPARES (NULL: it is freed); also
+	 * of one that was not read, or not ended.  Any thread.
 	 */
-	void (*drop)(struct cold *cold);
+	void (*drop)(struct cold *cold, struct spares *spares);
 	/* A write that is done: no deadline, no closing refuses its answer. */
 	bool is_applied;
 };
 
-/* The first member of each kind; zeroed, then these three set, to begin. */
+/* The first member of each kind. */
 struct cold {
 	struct read_job job; /* first */
 	struct local *local;
 	struct engine_request *request;
 	const struct cold_ops *ops;
 	/* the rest is cold's own */
+	size_t cap;	  /* bytes of its block */
 	struct view view; /* of the index as it was at the hand-over */
 	struct hold hold;
 	bool met_damage; /* set by read: VIEW_CORRUPT was among the answers */
@@ -57,6 +58,14 @@ struct cold {
 	bool is_over;	 /* nothing is left to do but to free it */
 	int result;
 };
+
+/* LEN zeroed bytes that begin with a cold.  NULL: no memory. */
+void *cold_new(struct local *local, struct engine_request *request,
+	       const struct cold_ops *ops, size_t len);
+
+/* What it reads into, and keeps values in; without memory they stay empty. */
+void cold_take_buffer(struct cold *cold, struct view_buffer *buffer);
+void cold_take_arena(struct cold *cold, struct arena *arena);
 
 /* Hands it to the pool; cold.c owns it from now on. */
 void cold_submit(struct cold *cold);

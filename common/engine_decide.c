@@ -308,6 +308,7 @@ static int draft_incr(struct draft *draft)
 	};
 	struct key_state state;
 	int64_t number = 0;
+	char *text;
 	int result = look_at(draft, &mutation->key, LOOK_VALUE, &state);
 
 	if (result == 0 && state.exists)
@@ -316,12 +317,12 @@ static int draft_incr(struct draft *draft)
 		return result;
 	if (__builtin_add_overflow(number, mutation->by, &number))
 		return ENGINE_OVERFLOW;
-	draft->value = malloc(NUMBER_TEXT_MAX);
-	if (!draft->value)
+	text = local_take(draft->local, &draft->value, NUMBER_TEXT_MAX);
+	if (!text)
 		return -ENOMEM;
-	op.value_len = (uint32_t)snprintf((char *)draft->value, NUMBER_TEXT_MAX,
-					  "%" PRId64, number);
-	op.value = draft->value;
+	op.value_len =
+		(uint32_t)snprintf(text, NUMBER_TEXT_MAX, "%" PRId64, number);
+	op.value = text;
 	op.expires_at_ms = state.exists ? state.expires_at_ms : 0;
 	mutation->existed = state.exists;
 	mutation->number = number;
@@ -332,15 +333,16 @@ static int draft_incr(struct draft *draft)
 /* The value, which is borrowed, becomes the draft's. */
 static int take_value(struct draft *draft, struct key_state *state)
 {
-	draft->value = settle_give(draft->read, state->value);
-	if (draft->value)
+	uint8_t *copy;
+
+	if (settle_give(draft->read, state->value, &draft->value))
 		return 0;
-	draft->value = malloc(state->value_len ? state->value_len : 1);
-	if (!draft->value)
+	copy = local_take(draft->local, &draft->value, state->value_len);
+	if (!copy)
 		return -ENOMEM;
 	if (state->value_len > 0)
-		memcpy(draft->value, state->value, state->value_len);
-	state->value = draft->value;
+		memcpy(copy, state->value, state->value_len);
+	state->value = copy;
 	return 0;
 }
 
@@ -414,7 +416,7 @@ enum decision draft_decide(struct draft *draft)
 	if (result == 0)
 		result = draft_ops(draft);
 	if (result == 0)
-		result = settle_count_once(draft->request);
+		result = settle_count_once(draft->local, draft->request);
 	if (result != 0)
 		return answer(draft, result);
 	/* Deletes of nothing. */
@@ -436,13 +438,14 @@ int draft_init(struct draft *draft, struct local *local,
 	draft->local = local;
 	draft->request = request;
 	draft->now_ms = local->store->io->clock_ms(local->store->io);
-	draft->ops = n > 1 ? calloc(n, sizeof(*draft->ops)) : &draft->only_op;
+	draft->ops = n > 1 ? local_take(local, &draft->op_block,
+					n * sizeof(*draft->ops))
+			   : &draft->only_op;
 	return draft->ops ? 0 : -ENOMEM;
 }
 
 void draft_deinit(struct draft *draft)
 {
-	if (draft->ops != &draft->only_op)
-		free(draft->ops);
-	free(draft->value);
+	local_give(draft->local, &draft->op_block);
+	local_give(draft->local, &draft->value);
 }

@@ -22,8 +22,9 @@ enum decision {
 struct draft {
 	struct local *local;
 	struct engine_request *request;
-	struct record_op *ops; /* owned, or only_op */
+	struct record_op *ops; /* only_op, or in op_block */
 	struct record_op only_op;
+	struct block op_block;
 	size_t n_ops;
 	bool depends; /* on a write that is still pending */
 	bool guessed; /* only what is told of deletes depends on one */
@@ -32,8 +33,8 @@ struct draft {
 	struct settle *read; /* what the pool read for it; NULL: nothing */
 	uint64_t ticket;     /* the latest of those */
 	uint64_t now_ms;
-	uint8_t *value; /* made for incr and touch; owned */
-	int result;	/* of DECIDE_ANSWER */
+	struct block value; /* made for incr and touch */
+	int result;	    /* of DECIDE_ANSWER */
 };
 
 /* 0 or -ENOMEM; released by draft_deinit in either case. */

@@ -31,6 +31,7 @@
 #include "common/mailbox.h"
 #include "common/pending.h"
 #include "common/pool.h"
+#include "common/spares.h"
 #include "common/store_internal.h"
 
 enum {
@@ -46,6 +47,12 @@ struct request_list {
 	struct engine_request **last;
 };
 
+/* Memory of the spares, owned; all zero is none. */
+struct block {
+	void *data;
+	size_t cap;
+};
+
 /* One write between its decision and its end. */
 struct write {
 	struct record *record;		/* owned; its user member points back */
@@ -53,12 +60,13 @@ struct write {
 	enum engine_durability durability;
 	uint64_t ticket;	    /* order of submission to the log */
 	struct index *index;	    /* of a clear: the empty one */
-	struct pending_node *nodes; /* owned, or only_node */
+	struct pending_node *nodes; /* only_node, or in node_block */
 	struct pending_node only_node;
-	uint8_t *value;	  /* made by incr and touch; owned */
-	bool guessed;	  /* existed was told from writes that were pending */
-	bool unsure;	  /* existed was not told: it is on the disk */
-	bool is_run_sync; /* the sync of a compaction: no request */
+	struct block node_block;
+	struct block value; /* made by incr and touch */
+	bool guessed;	    /* existed was told from writes that were pending */
+	bool unsure;	    /* existed was not told: it is on the disk */
+	bool is_run_sync;   /* the sync of a compaction: no request */
 };
 
 /* Records on their way to the log thread, or back. */
@@ -193,8 +201,8 @@ struct local {
 	struct request_list held;   /* writes behind a clear */
 	struct log_queue group;	    /* of this turn */
 	struct pending pending;
-	struct pool writes;  /* struct write */
-	struct pool records; /* RECORD_PIECE */
+	struct pool writes;   /* struct write */
+	struct spares spares; /* all else that comes and goes */
 	uint64_t next_ticket;
 	uint64_t done_ticket;
 	uint64_t seen_refusals;
@@ -231,6 +239,10 @@ void log_queue_push(struct log_queue *queue, struct log_record *record);
 void log_queue_append(struct log_queue *queue, struct log_queue *from);
 
 /* ---- engine_local.c ---- */
+
+/* A block for LEN bytes, and the way back.  NULL: no memory. */
+void *local_take(struct local *local, struct block *block, size_t len);
+void local_give(struct local *local, struct block *block);
 
 /* Sets the result and calls done. */
 void local_finish(struct engine_request *request, int result);

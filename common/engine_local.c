@@ -18,7 +18,7 @@ enum {
 	ROUNDS_MAX = 64,
 	/* so many reads keep a disk busy; they do little else than wait */
 	POOL_THREADS = 4,
-	/* writes under way whose memory is kept: 3 MiB */
+	/* writes under way whose memory is kept: 1 MiB */
 	WRITES_KEPT = 4096,
 };
 
@@ -49,6 +49,20 @@ struct engine_request *request_list_pop(struct request_list *list)
 		list->last = &list->first;
 	request->next = NULL;
 	return request;
+}
+
+/* ---- memory ---- */
+
+void *local_take(struct local *local, struct block *block, size_t len)
+{
+	block->data = spares_take(&local->spares, len, &block->cap);
+	return block->data;
+}
+
+void local_give(struct local *local, struct block *block)
+{
+	spares_give(&local->spares, block->data, block->cap);
+	memset(block, 0, sizeof(*block));
 }
 
 /* ---- one request ---- */
@@ -251,7 +265,7 @@ static void release(struct local *local)
 	read_pool_free(local->pool);
 	pending_deinit(&local->pending);
 	pool_deinit(&local->writes);
-	pool_deinit(&local->records);
+	spares_deinit(&local->spares);
 	free(local);
 }
 
@@ -313,7 +327,6 @@ static struct local *local_new(const struct engine_local_options *options,
 		return NULL;
 	}
 	pool_init(&local->writes, sizeof(struct write), WRITES_KEPT);
-	pool_init(&local->records, RECORD_PIECE, WRITES_KEPT);
 	local->engine.ops = &ops;
 	local->host = *host;
 	local->durability =

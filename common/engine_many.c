@@ -116,15 +116,15 @@ static void end_cold(struct cold *cold, int result)
 	local_finish(request, result == -EMSGSIZE ? ENGINE_TOO_LARGE : result);
 }
 
-static void drop_cold(struct cold *cold)
+static void drop_cold(struct cold *cold, struct spares *spares)
 {
 	struct many *many = many_of(cold);
 	size_t i;
 
 	for (i = 0; i < many->n; i++)
 		free(many->items[i].value_owner);
-	view_buffer_deinit(&many->buffer);
-	arena_deinit(&many->arena);
+	spares_give(spares, many->buffer.data, many->buffer.cap);
+	spares_give(spares, many->arena.data, many->arena.cap);
 }
 
 static const struct cold_ops cold_ops = {
@@ -138,16 +138,16 @@ static struct many *many_new(struct local *local,
 {
 	size_t n = request->n_keys;
 	struct many *many =
-		calloc(1, sizeof(*many) + n * (sizeof(*many->keys) +
-					       sizeof(*many->found) +
-					       sizeof(*many->items)));
+		cold_new(local, request, &cold_ops,
+			 sizeof(*many) + n * (sizeof(*many->keys) +
+					      sizeof(*many->found) +
+					      sizeof(*many->items)));
 	size_t i;
 
 	if (!many)
 		return NULL;
-	many->cold.local = local;
-	many->cold.request = request;
-	many->cold.ops = &cold_ops;
+	cold_take_buffer(&many->cold, &many->buffer);
+	cold_take_arena(&many->cold, &many->arena);
 	many->n = n;
 	many->keys = (struct view_key *)(void *)(many + 1);
 	many->found = (struct view_found *)(void *)(many->keys + n);

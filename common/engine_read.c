@@ -74,11 +74,11 @@ static void end_cold(struct cold *cold, int result)
 	cold->is_large = get->buffer.data && get->buffer.cap > COLD_LARGE;
 }
 
-static void drop_cold(struct cold *cold)
+static void drop_cold(struct cold *cold, struct spares *spares)
 {
 	struct cold_get *get = (struct cold_get *)(void *)cold;
 
-	view_buffer_deinit(&get->buffer);
+	spares_give(spares, get->buffer.data, get->buffer.cap);
 }
 
 static const struct cold_ops cold_ops = {
@@ -90,15 +90,14 @@ static const struct cold_ops cold_ops = {
 static void get_cold(struct local *local, struct engine_request *request,
 		     const struct digest *digest)
 {
-	struct cold_get *get = calloc(1, sizeof(*get));
+	struct cold_get *get =
+		cold_new(local, request, &cold_ops, sizeof(*get));
 
 	if (!get) {
 		local_finish(request, -ENOMEM);
 		return;
 	}
-	get->cold.local = local;
-	get->cold.request = request;
-	get->cold.ops = &cold_ops;
+	cold_take_buffer(&get->cold, &get->buffer);
 	get->digest = *digest;
 	cold_submit(&get->cold);
 }

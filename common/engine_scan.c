@@ -218,15 +218,15 @@ static void end_cold(struct cold *cold, int result)
 	local_finish(request, result);
 }
 
-static void drop_cold(struct cold *cold)
+static void drop_cold(struct cold *cold, struct spares *spares)
 {
 	struct scan *scan = scan_of(cold);
 	size_t i;
 
 	for (i = 0; i < scan->n_items; i++)
 		free(scan->items[i].value_owner);
-	view_buffer_deinit(&scan->buffer);
-	arena_deinit(&scan->arena);
+	spares_give(spares, scan->buffer.data, scan->buffer.cap);
+	spares_give(spares, scan->arena.data, scan->arena.cap);
 }
 
 static const struct cold_ops cold_ops = {
@@ -245,16 +245,15 @@ static struct scan *scan_new(struct local *local,
 			     struct engine_request *request, size_t limit)
 {
 	size_t n = places_max(request, limit);
-	struct scan *scan =
-		calloc(1, sizeof(*scan) + n * sizeof(*scan->places) +
-				  limit * (sizeof(*scan->items) +
-					   sizeof(*scan->read_at)));
+	struct scan *scan = cold_new(local, request, &cold_ops,
+				     sizeof(*scan) + n * sizeof(*scan->places) +
+					     limit * (sizeof(*scan->items) +
+						      sizeof(*scan->read_at)));
 
 	if (!scan)
 		return NULL;
-	scan->cold.local = local;
-	scan->cold.request = request;
-	scan->cold.ops = &cold_ops;
+	cold_take_buffer(&scan->cold, &scan->buffer);
+	cold_take_arena(&scan->cold, &scan->arena);
 	scan->limit = limit;
 	scan->places = (struct scan_place *)(void *)(scan + 1);
 	scan->items = (struct engine_item *)(void *)(scan->places + n);

@@ -70,11 +70,11 @@ static void end_settle(struct cold *cold, int result)
 	cold->is_large = settle->buffer.cap > COLD_LARGE;
 }
 
-static void drop_settle(struct cold *cold)
+static void drop_settle(struct cold *cold, struct spares *spares)
 {
 	struct settle *settle = (struct settle *)(void *)cold;
 
-	view_buffer_deinit(&settle->buffer);
+	spares_give(spares, settle->buffer.data, settle->buffer.cap);
 }
 
 static const struct cold_ops settle_ops = {
@@ -85,15 +85,14 @@ static const struct cold_ops settle_ops = {
 
 void settle_submit(struct local *local, struct engine_request *request)
 {
-	struct settle *settle = calloc(1, sizeof(*settle));
+	struct settle *settle =
+		cold_new(local, request, &settle_ops, sizeof(*settle));
 
 	if (!settle) {
 		local_finish(request, -ENOMEM);
 		return;
 	}
-	settle->cold.local = local;
-	settle->cold.request = request;
-	settle->cold.ops = &settle_ops;
+	cold_take_buffer(&settle->cold, &settle->buffer);
 	settle->result = VIEW_NOT_FOUND;
 	cold_submit(&settle->cold);
 }
@@ -111,15 +110,14 @@ bool settle_knows(const struct settle *settle, const struct index_place *place,
 	return true;
 }
 
-void *settle_give(struct settle *settle, const void *value)
+bool settle_give(struct settle *settle, const void *value, struct block *block)
 {
-	void *memory;
-
 	if (!settle || value != settle->entry.value || !settle->buffer.data)
-		return NULL;
-	memory = settle->buffer.data;
+		return false;
+	block->data = settle->buffer.data;
+	block->cap = settle->buffer.cap;
 	memset(&settle->buffer, 0, sizeof(settle->buffer));
-	return memory;
+	return true;
 }
 
 /* ---- after the write ---- */
@@ -152,15 +150,16 @@ static int compare_keys(const void *a, const void *b)
 	return left < right ? -1 : 1;
 }
 
-int settle_count_once(struct engine_request *request)
+int settle_count_once(struct local *local, struct engine_request *request)
 {
 	size_t n = request->n_mutations;
 	struct engine_mutation **sorted;
+	struct block block;
 	size_t i;
 
 	if (n < 2 || settle_has_puts(request))
 		return 0;
-	sorted = calloc(n, sizeof(struct engine_mutation *));
+	sorted = local_take(local, &block, n * sizeof(*sorted));
 	if (!sorted)
 		return -ENOMEM;
 	for (i = 0; i < n; i++)
@@ -173,7 +172,7 @@ int settle_count_once(struct engine_request *request)
 		    memcmp(key->data, sorted[i]->key.data, key->len) == 0)
 			sorted[i]->existed = false;
 	}
-	free(sorted);
+	local_give(local, &block);
 	return 0;
 }
 
@@ -212,15 +211,15 @@ static int read_existed(struct cold *cold)
 
 static void end_existed(struct cold *cold, int result)
 {
-	settle_count_once(cold->request);
+	settle_count_once(cold->local, cold->request);
 	local_finish(cold->request, result);
 }
 
-static void drop_existed(struct cold *cold)
+static void drop_existed(struct cold *cold, struct spares *spares)
 {
 	struct existed *existed = (struct existed *)(void *)cold;
 
-	view_buffer_deinit(&existed->buffer);
+	spares_give(spares, existed->buffer.data, existed->buffer.cap);
 }
 
 static const struct cold_ops existed_ops = {
@@ -234,14 +233,12 @@ static struct existed *existed_new(struct local *local,
 				   struct engine_request *request)
 {
 	struct existed *existed =
-		calloc(1, sizeof(*existed) +
-				  request->n_mutations * sizeof(struct unsure));
+		cold_new(local, request, &existed_ops,
+			 sizeof(*existed) +
+				 request->n_mutations * sizeof(struct unsure));
 
-	if (!existed)
-		return NULL;
-	existed->cold.local = local;
-	existed->cold.request = request;
-	existed->cold.ops = &existed_ops;
+	if (existed)
+		cold_take_buffer(&existed->cold, &existed->buffer);
 	return existed;
 }
 
@@ -290,7 +287,7 @@ bool settle_existed(struct local *local, struct engine_request *request)
 			existed->unsure[existed->n++] = unsure;
 	}
 	if (!existed) {
-		settle_count_once(request);
+		settle_count_once(local, request);
 		return false;
 	}
 	cold_submit(&existed->cold);

@@ -35,11 +35,8 @@ void settle_submit(struct local *local, struct engine_request *request);
 bool settle_knows(const struct settle *settle, const struct index_place *place,
 		  int *result, struct view_entry *entry);
 
-/*
- * The memory that VALUE lies in, if that is SETTLE's; then it is the
- * caller's.  Else NULL.
- */
-void *settle_give(struct settle *settle, const void *value);
+/* Gives the memory that VALUE lies in to BLOCK, if that is SETTLE's. */
+bool settle_give(struct settle *settle, const void *value, struct block *block);
 
 /*
  * Tells which keys of a request's deletes existed, now that every earlier
@@ -52,6 +49,6 @@ bool settle_existed(struct local *local, struct engine_request *request);
 bool settle_has_puts(const struct engine_request *request);
 
 /* A key that is named twice in a list of deletes was there once. */
-int settle_count_once(struct engine_request *request);
+int settle_count_once(struct local *local, struct engine_request *request);
 
 #endif

@@ -24,9 +24,8 @@ static void write_free(struct local *local, struct write *write)
 	if (!write)
 		return;
 	index_free(write->index);
-	if (write->nodes != &write->only_node)
-		free(write->nodes);
-	free(write->value);
+	local_give(local, &write->node_block);
+	local_give(local, &write->value);
 	record_free(write->record);
 	pool_give(&local->writes, write);
 }
@@ -64,9 +63,10 @@ static struct write *write_new(struct local *local, const struct record_op *ops,
 	if (!write)
 		return NULL;
 	write->record =
-		record_new_in(&local->records, ops, n, store->secret, now_ms);
-	write->nodes =
-		n == 1 ? &write->only_node : calloc(n, sizeof(*write->nodes));
+		record_new_in(&local->spares, ops, n, store->secret, now_ms);
+	write->nodes = n == 1 ? &write->only_node
+			      : local_take(local, &write->node_block,
+					   n * sizeof(*write->nodes));
 	if (!write->record || !write->nodes ||
 	    store_reserve(store, write->record, local->pending.n_nodes) < 0) {
 		write_free(local, write);
@@ -88,7 +88,7 @@ static int submit_draft(struct draft *draft)
 	write->durability =
 		request->durability ? request->durability : local->durability;
 	write->value = draft->value;
-	draft->value = NULL;
+	memset(&draft->value, 0, sizeof(draft->value));
 	write->record->log.depends = draft->depends;
 	write->guessed = draft->guessed;
 	write->unsure = draft->unsure;
@@ -111,7 +111,7 @@ int local_submit_special(struct local *local, struct engine_request *request,
 	struct write *write = write_take(local);
 
 	if (write)
-		write->record = record_new_special(kind);
+		write->record = record_new_special_in(&local->spares, kind);
 	if (!write || !write->record) {
 		index_free(index);
 		write_free(local, write);
@@ -235,7 +235,7 @@ int local_sync_run(struct local *local)
 	struct write *write = write_take(local);
 
 	if (write)
-		write->record = record_new_special(LOG_SYNC);
+		write->record = record_new_special_in(&local->spares, LOG_SYNC);
 	if (!write || !write->record) {
 		write_free(local, write);
 		return -ENOMEM;

@@ -92,15 +92,16 @@ static uint64_t bytes_needed(const struct record_op *ops, size_t n,
 	return len;
 }
 
-static uint8_t *take_block(struct pool **pool, size_t len)
+static uint8_t *take_block(struct spares *spares, size_t len, size_t *cap)
 {
-	if (len > RECORD_PIECE)
-		*pool = NULL;
-	return *pool ? pool_take(*pool) : malloc(len);
+	if (spares)
+		return spares_take(spares, len, cap);
+	*cap = len;
+	return malloc(len);
 }
 
 /* The record with its arrays behind it; BYTES is where entries go. */
-static struct record *allocate(struct pool *pool, size_t n,
+static struct record *allocate(struct spares *spares, size_t n,
 			       uint64_t entry_bytes, uint8_t **bytes)
 {
 	size_t n_items = n + (n > 1);
@@ -109,7 +110,8 @@ static struct record *allocate(struct pool *pool, size_t n,
 	size_t expires_off = digests_off + n * sizeof(struct digest);
 	size_t bytes_off = expires_off + n * sizeof(uint64_t);
 	size_t deletes_off = bytes_off + (size_t)entry_bytes;
-	uint8_t *block = take_block(&pool, deletes_off + n);
+	size_t cap;
+	uint8_t *block = take_block(spares, deletes_off + n, &cap);
 	struct record *record;
 
 	if (!block)
@@ -117,7 +119,8 @@ static struct record *allocate(struct pool *pool, size_t n,
 	/* Entries are written whole by their encoders. */
 	memset(block, 0, bytes_off);
 	record = (struct record *)(void *)block;
-	record->pool = pool;
+	record->spares = spares;
+	record->cap = cap;
 	record->n_ops = (uint32_t)n;
 	record->log.n_items = (uint32_t)n_items;
 	record->log.items = (struct log_item *)(void *)(block + items_off);
@@ -128,7 +131,7 @@ static struct record *allocate(struct pool *pool, size_t n,
 	return record;
 }
 
-struct record *record_new_in(struct pool *pool, const struct record_op *ops,
+struct record *record_new_in(struct spares *spares, const struct record_op *ops,
 			     size_t n, const uint8_t *secret, uint64_t now_ms)
 {
 	struct log_item *item;
@@ -140,7 +143,7 @@ struct record *record_new_in(struct pool *pool, const struct record_op *ops,
 
 	if (run_len > record_len_max)
 		return NULL;
-	record = allocate(pool, n, needed, &at);
+	record = allocate(spares, n, needed, &at);
 	if (!record)
 		return NULL;
 	record->log.kind = LOG_WRITE;
@@ -169,19 +172,24 @@ struct record *record_new(const struct record_op *ops, size_t n,
 	return record_new_in(NULL, ops, n, secret, now_ms);
 }
 
-struct record *record_new_special(enum log_record_kind kind)
+struct record *record_new_special_in(struct spares *spares,
+				     enum log_record_kind kind)
 {
-	struct record *record = calloc(1, sizeof(*record));
+	uint8_t *bytes;
+	struct record *record = allocate(spares, 0, 0, &bytes);
 
 	if (record)
 		record->log.kind = kind;
 	return record;
 }
 
+struct record *record_new_special(enum log_record_kind kind)
+{
+	return record_new_special_in(NULL, kind);
+}
+
 void record_free(struct record *record)
 {
-	if (record && record->pool)
-		pool_give(record->pool, record);
-	else
-		free(record);
+	if (record)
+		spares_give(record->spares, record, record->cap);
 }

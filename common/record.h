@@ -3,8 +3,7 @@
  *
  * Built from the operations of a put, a delete or a batch: their entries
  * encoded (small values copied behind the key, larger ones borrowed until the
- * record is freed), their digests made, one allocation for it all: a piece of
- * a pool where that is large enough.
+ * record is freed), their digests made, one block for it all.
  */
 #ifndef GETME_COMMON_RECORD_H
 #define GETME_COMMON_RECORD_H
@@ -15,7 +14,7 @@
 
 #include "common/digest.h"
 #include "common/log.h"
-#include "common/pool.h"
+#include "common/spares.h"
 
 /* One put or delete. */
 struct record_op {
@@ -34,12 +33,8 @@ struct record {
 	uint64_t *expires_at_ms; /* n_ops; 0: none */
 	bool *deletes;		 /* n_ops */
 	void *user;		 /* the caller's */
-	struct pool *pool;	 /* whose piece it is; NULL: malloc's */
-};
-
-enum {
-	/* bytes of a piece: one put of some 300 bytes */
-	RECORD_PIECE = 512,
+	struct spares *spares;	 /* where its block goes; NULL: it is freed */
+	size_t cap;		 /* bytes of the block */
 };
 
 /*
@@ -49,12 +44,14 @@ enum {
 struct record *record_new(const struct record_op *ops, size_t n,
 			  const uint8_t *secret, uint64_t now_ms);
 
-/* The same; POOL has pieces of RECORD_PIECE bytes and outlives the record. */
-struct record *record_new_in(struct pool *pool, const struct record_op *ops,
+/* The same, its block one of SPARES, which outlives it. */
+struct record *record_new_in(struct spares *spares, const struct record_op *ops,
 			     size_t n, const uint8_t *secret, uint64_t now_ms);
 
-/* A clear or a roll.  NULL: no memory. */
+/* One without entries: a clear, a sync.  NULL: no memory. */
 struct record *record_new_special(enum log_record_kind kind);
+struct record *record_new_special_in(struct spares *spares,
+				     enum log_record_kind kind);
 
 void record_free(struct record *record);
 
