@@ -51,7 +51,7 @@ int connection_new(struct service *service, int fd, uid_t uid,
 		return -ENOMEM;
 	}
 	connection->service = service;
-	connection->output.discard = &service->discard;
+	connection->output.pool = &service->chunks;
 	connection->fd = fd;
 	connection->uid = uid;
 	connection->state = CONNECTION_READING;

@@ -1,5 +1,7 @@
 #include "daemon/discard.h"
 
+#include <assert.h>
+#include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +22,10 @@ void discard_buffer(struct discard *discard, struct buffer *buffer)
 	struct discard_block *block;
 
 	if (len <= LIMITS_DISCARD_ROUND) {
-		buffer_deinit(buffer);
+		if (buffer->data)
+			spares_give(&discard->spares,
+				    buffer->data - buffer->skip, len);
+		buffer_init(buffer);
 		return;
 	}
 	block = (struct discard_block *)(void *)(buffer->data - buffer->skip);
@@ -29,6 +34,23 @@ void discard_buffer(struct discard *discard, struct buffer *buffer)
 	discard->first = block;
 	discard->len += len;
 	buffer_init(buffer);
+}
+
+int discard_reserve(struct discard *discard, struct buffer *buffer, size_t len)
+{
+	void *memory;
+	size_t cap;
+
+	assert(buffer->len == 0);
+	if (buffer->cap >= len)
+		return 0;
+	memory = spares_take(&discard->spares, len, &cap);
+	if (!memory)
+		return -ENOMEM;
+	discard_buffer(discard, buffer);
+	buffer->data = memory;
+	buffer->cap = cap;
+	return 0;
 }
 
 static void free_first(struct discard *discard)
@@ -74,4 +96,5 @@ void discard_deinit(struct discard *discard)
 {
 	while (discard->first)
 		free_first(discard);
+	spares_deinit(&discard->spares);
 }

@@ -1,9 +1,10 @@
 /*
- * discard: large blocks of memory are given back in pieces.
+ * discard: what becomes of buffers that are done with.
  *
- * Freeing a block takes the kernel some 60 us a MiB, 60 ms for the largest
- * value: too long for the others to wait.  So it waits here, and loses its
- * pages a few at a time, one piece a round of the loop.
+ * Small ones are kept for who needs one next (common/spares.h).  Freeing a
+ * large one takes the kernel some 60 us a MiB, 60 ms for the largest value:
+ * too long for the others to wait.  So it waits here, and loses its pages a
+ * few at a time, one piece a round of the loop.
  */
 #ifndef GETME_DAEMON_DISCARD_H
 #define GETME_DAEMON_DISCARD_H
@@ -11,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/spares.h"
 #include "proto/buffer.h"
 
 struct discard_block;
@@ -19,10 +21,17 @@ struct discard_block;
 struct discard {
 	struct discard_block *first;
 	size_t len; /* bytes that wait */
+	struct spares spares;
 };
 
-/* Takes BUFFER's memory, which is empty then.  Small ones go at once. */
+/* Takes BUFFER's memory, which is empty then. */
 void discard_buffer(struct discard *discard, struct buffer *buffer);
+
+/*
+ * Sees that BUFFER, which is empty, has room for LEN bytes: in its own memory
+ * or in what was discarded.  0 or -ENOMEM.
+ */
+int discard_reserve(struct discard *discard, struct buffer *buffer, size_t len);
 
 /*
  * Some of it, LIMITS_DISCARD_ROUND bytes unless very much waits; says whether

@@ -19,6 +19,11 @@ _Static_assert((int)MESSAGE_KEYS_MAX <= (int)ENGINE_KEYS_MAX &&
 		       (int)MESSAGE_CURSOR_MAX <= (int)ENGINE_CURSOR_MAX,
 	       "the limits of the wire and of the engine");
 
+enum {
+	REPLY_OVERHEAD =
+		128, /* bytes: the codec's guess of heads is generous */
+};
+
 static const struct dispatch_method methods[METHOD_COUNT_OF] = {
 	[METHOD_HELLO] = { dispatch_prepare_hello, dispatch_reply_hello,
 			   REQUEST_LOCAL, 0, NULL },
@@ -59,11 +64,25 @@ static const struct dispatch_method methods[METHOD_COUNT_OF] = {
 			    REQUEST_READ, ENGINE_NOT_FOUND, NULL },
 };
 
+/*
+ * Of what was discarded, where there is some.  Much more than that is most
+ * likely apart.
+ */
+static void make_room(struct request *request)
+{
+	size_t len = dispatch_reply_len(request) + REPLY_OVERHEAD;
+
+	if (len <= SPARES_BLOCK_MAX)
+		discard_reserve(&request->service->discard, &request->reply,
+				len);
+}
+
 /* An error that was decoded or made; the reply stays empty without memory. */
 static void fail_with(struct request *request,
 		      const struct message_error *error)
 {
 	buffer_consume(&request->reply, request->reply.len);
+	make_room(request);
 	metrics_add(&request->service->metrics.errors_total, 1);
 	request->state = REQUEST_DONE;
 	if (message_encode_error(&request->reply, request->id, error) < 0)
@@ -126,6 +145,17 @@ static int take_values(struct request *request,
 	return 0;
 }
 
+void *dispatch_new_list(struct request *request, size_t n, size_t size)
+{
+	struct service *service = request->service;
+	struct buffer *list = &service->reply_list;
+
+	if (discard_reserve(&service->discard, list, n * size) < 0)
+		return NULL;
+	memset(list->data, 0, n * size);
+	return list->data;
+}
+
 static int encode_reply(struct request *request,
 			const struct message_reply *reply)
 {
@@ -133,7 +163,6 @@ static int encode_reply(struct request *request,
 	int result = message_encode_apart(
 		&request->reply, request->service->frame_max,
 		request->message.method, reply, &parts);
-
 	if (result == 0)
 		result = take_values(request, reply, &parts);
 	message_parts_deinit(&parts);
@@ -152,8 +181,8 @@ static int answer_generally(struct request *request,
 	result = method->reply(request, &reply);
 	if (result == 0)
 		result = encode_reply(request, &reply);
-	free(reply.items);
-	free(reply.versions);
+	discard_buffer(&request->service->discard,
+		       &request->service->reply_list);
 	free(reply.stats);
 	free(reply.limits);
 	free(reply.capabilities);
@@ -166,6 +195,7 @@ static void answer(struct request *request,
 	int result = DISPATCH_OTHERWISE;
 
 	request->state = REQUEST_DONE;
+	make_room(request);
 	if (method->encode)
 		result = method->encode(request, &request->reply);
 	if (result == DISPATCH_OTHERWISE)
@@ -217,6 +247,10 @@ void dispatch_begin(struct request *request, size_t len)
 	/* Where the engine does not get it, its bytes are not needed. */
 	if (result < 0)
 		memset(&request->message, 0, sizeof(request->message));
+	/* What lies in the decoder has been taken over. */
+	request->message.keys = NULL;
+	request->message.ops = NULL;
+	message_decoder_trim(request->service->decoder);
 	if (request->state == REQUEST_DONE)
 		request_drop_input(request);
 }

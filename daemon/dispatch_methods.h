@@ -6,8 +6,9 @@
  * and fills in request->engine.  It returns 0; or -EINVAL, having called
  * dispatch_fail; or -ENOMEM.
  * reply fills in a reply from request->engine, whose result is 0 or
- * nil_result; arrays that it allocates are freed by dispatch_finish.  It
- * returns 0 or -ENOMEM.
+ * nil_result; items or versions lie in memory of dispatch_new_list, other
+ * arrays are allocated, and freed by dispatch_finish.  It returns 0 or
+ * -ENOMEM.
  * encode, of the most frequent methods, appends a small reply to OUT without
  * any of that.  It returns 0, -ENOMEM, -EMSGSIZE, or DISPATCH_OTHERWISE: this
  * answer takes the general way.
@@ -29,6 +30,9 @@ struct dispatch_method {
 	int nil_result; /* of the engine: an answer, no error; 0: none */
 	int (*encode)(const struct request *request, struct buffer *out);
 };
+
+/* The one list of a reply: N zeroed elements of SIZE bytes.  NULL: no memory. */
+void *dispatch_new_list(struct request *request, size_t n, size_t size);
 
 int dispatch_prepare_get(struct request *request);
 int dispatch_prepare_stat(struct request *request);

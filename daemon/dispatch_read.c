@@ -49,7 +49,8 @@ int dispatch_prepare_get_many(struct request *request)
 
 	if (message->n_keys == 0)
 		return answer_none(request);
-	request->keys = calloc(message->n_keys, sizeof(*request->keys));
+	request->keys = request_new_list(request, message->n_keys,
+					 sizeof(*request->keys));
 	if (!request->keys)
 		return -ENOMEM;
 	for (size_t i = 0; i < message->n_keys; i++)
@@ -141,7 +142,8 @@ static int fill_items(struct request *request, struct message_reply *reply)
 
 	if (engine->n_items == 0)
 		return 0;
-	reply->items = calloc(engine->n_items, sizeof(*reply->items));
+	reply->items = dispatch_new_list(request, engine->n_items,
+					 sizeof(*reply->items));
 	if (!reply->items)
 		return -ENOMEM;
 	reply->n_items = engine->n_items;

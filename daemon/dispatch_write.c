@@ -159,7 +159,8 @@ static int make_many(struct request *request, size_t n)
 		return refuse(request, MESSAGE_ERROR_UNSUPPORTED,
 			      "this store cannot change more than one key at "
 			      "once");
-	request->mutations = calloc(n, sizeof(*request->mutations));
+	request->mutations =
+		request_new_list(request, n, sizeof(*request->mutations));
 	return request->mutations ? 0 : -ENOMEM;
 }
 
@@ -295,7 +296,8 @@ int dispatch_reply_batch(struct request *request, struct message_reply *reply)
 		reply->failed_index = engine->failed_index;
 		return 0;
 	}
-	reply->versions = calloc(engine->n_mutations, sizeof(*reply->versions));
+	reply->versions = dispatch_new_list(request, engine->n_mutations,
+					    sizeof(*reply->versions));
 	if (!reply->versions)
 		return -ENOMEM;
 	reply->n_versions = engine->n_mutations;

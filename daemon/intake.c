@@ -123,6 +123,18 @@ static void make_room(struct connection *connection)
 			"no memory for a large frame: try again later");
 }
 
+/* What is no whole frame yet waits in the connection's own memory. */
+static int keep_rest(struct connection *connection, const uint8_t *data,
+		     size_t len)
+{
+	struct buffer *input = &connection->input;
+
+	if (input->len == 0 &&
+	    discard_reserve(&connection->service->discard, input, len) < 0)
+		return -ENOMEM;
+	return buffer_append(input, data, len);
+}
+
 bool intake_parse(struct connection *connection)
 {
 	struct buffer *input = &connection->input;
@@ -143,7 +155,7 @@ void intake_take(struct connection *connection, const uint8_t *data, size_t len)
 
 	connection_touch(connection);
 	if (connection->input.len > 0) {
-		if (buffer_append(&connection->input, data, len) < 0)
+		if (keep_rest(connection, data, len) < 0)
 			connection_close(connection);
 		else
 			intake_parse(connection);
@@ -152,7 +164,7 @@ void intake_take(struct connection *connection, const uint8_t *data, size_t len)
 	taken = parse(connection, data, len);
 	if (connection->state == CONNECTION_CLOSED || taken >= len)
 		return;
-	if (buffer_append(&connection->input, data + taken, len - taken) < 0)
+	if (keep_rest(connection, data + taken, len - taken) < 0)
 		connection_close(connection);
 	else
 		make_room(connection);
@@ -198,6 +210,15 @@ static bool read_large(struct connection *connection)
 	return true;
 }
 
+/* One that waits for nothing has no memory for it. */
+static void give_back(struct connection *connection)
+{
+	struct buffer *input = &connection->input;
+
+	if (input->len == 0 && input->cap > 0)
+		discard_buffer(&connection->service->discard, input);
+}
+
 /* What is left of the last time goes before what comes. */
 static bool read_small(struct connection *connection)
 {
@@ -214,7 +235,7 @@ static bool read_small(struct connection *connection)
 	buffer_consume(input, kept);
 	intake_take(connection, scratch, kept + n);
 	if (connection->state != CONNECTION_CLOSED)
-		buffer_trim(input, 0);
+		give_back(connection);
 	return n == LIMITS_SCRATCH - kept;
 }
 

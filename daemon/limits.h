@@ -73,7 +73,7 @@ enum {
 	/* Descriptors sent to a client that may not have taken them yet. */
 	LIMITS_LENT_AHEAD = 8,
 	/* Bytes of buffers that an idle connection or record keeps. */
-	LIMITS_OUTPUT_KEEP = 16 << 10,
+	LIMITS_OUTPUT_KEEP = 4 << 10,
 	/*
 	 * Reads that a connection begins at once before it is known how large
 	 * its replies are; twice as many with each small reply, so many again
@@ -84,6 +84,8 @@ enum {
 	LIMITS_RECORD_KEEP = 4 << 10,
 	/* Free records kept: four full pipelines. */
 	LIMITS_RECORDS_FREE = 4096,
+	/* Free chunks of output kept, 64 bytes each. */
+	LIMITS_CHUNKS_FREE = 1024,
 
 	/*
 	 * What a frame may have besides keys and values: for each operation

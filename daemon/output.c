@@ -17,14 +17,42 @@ struct output_chunk {
 
 enum {
 	CHUNKS_AT_ONCE = 16,
+	SMALL_MAX = 2 * LIMITS_REPLY_MOVE, /* bytes of many small replies */
 };
 
-static void release(const struct output *output, struct buffer *bytes)
+void output_pool_deinit(struct output_pool *pool)
 {
-	if (output->discard)
-		discard_buffer(output->discard, bytes);
-	else
-		buffer_deinit(bytes);
+	while (pool->free) {
+		struct output_chunk *chunk = pool->free;
+
+		pool->free = chunk->next;
+		free(chunk);
+	}
+	pool->n_free = 0;
+}
+
+/* A chunk that is all zero.  NULL: no memory. */
+static struct output_chunk *take_chunk(struct output_pool *pool)
+{
+	struct output_chunk *chunk = pool->free;
+
+	if (!chunk)
+		return calloc(1, sizeof(*chunk));
+	pool->free = chunk->next;
+	pool->n_free--;
+	memset(chunk, 0, sizeof(*chunk));
+	return chunk;
+}
+
+static void give_chunk(struct output_pool *pool, struct output_chunk *chunk)
+{
+	if (pool->n_free >= LIMITS_CHUNKS_FREE) {
+		free(chunk);
+		return;
+	}
+	chunk->next = pool->free;
+	pool->free = chunk;
+	pool->n_free++;
 }
 
 static void close_fd(struct output_chunk *chunk)
@@ -43,8 +71,8 @@ static void drop_head(struct output *output)
 	output->head = chunk->next;
 	if (!output->head)
 		output->tail = NULL;
-	release(output, &chunk->bytes);
-	free(chunk);
+	discard_buffer(output->pool->discard, &chunk->bytes);
+	give_chunk(output->pool, chunk);
 }
 
 void output_deinit(struct output *output)
@@ -56,7 +84,7 @@ void output_deinit(struct output *output)
 
 static struct output_chunk *add_chunk(struct output *output)
 {
-	struct output_chunk *chunk = calloc(1, sizeof(*chunk));
+	struct output_chunk *chunk = take_chunk(output->pool);
 
 	if (!chunk)
 		return NULL;
@@ -69,6 +97,14 @@ static struct output_chunk *add_chunk(struct output *output)
 	return chunk;
 }
 
+/* As much as the last time; behind a full chunk another one, most likely. */
+static int give_room(const struct output *output, struct output_chunk *chunk)
+{
+	size_t len = chunk == output->head ? output->room : SMALL_MAX;
+
+	return discard_reserve(output->pool->discard, &chunk->bytes, len);
+}
+
 /* Small chunks grow up to twice what is moved instead of copied. */
 static struct output_chunk *small_chunk(struct output *output)
 {
@@ -76,6 +112,8 @@ static struct output_chunk *small_chunk(struct output *output)
 
 	if (!chunk || chunk->bytes.len >= LIMITS_REPLY_MOVE)
 		chunk = add_chunk(output);
+	if (chunk && chunk->bytes.cap == 0 && give_room(output, chunk) < 0)
+		return NULL;
 	return chunk;
 }
 
@@ -96,7 +134,7 @@ static int add_moved(struct output *output, struct buffer *buffer)
 		chunk = add_chunk(output);
 	if (!chunk)
 		return -ENOMEM;
-	buffer_deinit(&chunk->bytes);
+	discard_buffer(output->pool->discard, &chunk->bytes);
 	chunk->bytes = *buffer;
 	buffer_init(buffer);
 	return 0;
@@ -170,6 +208,12 @@ int output_add_split(struct output *output, struct buffer *buffer,
 	return 0;
 }
 
+static void give_back(struct output *output, struct buffer *bytes)
+{
+	output->room = bytes->cap < SMALL_MAX ? bytes->cap : SMALL_MAX;
+	discard_buffer(output->pool->discard, bytes);
+}
+
 /* The last chunk stays for what comes next, without a large buffer. */
 static void consume(struct output *output, size_t len)
 {
@@ -184,7 +228,7 @@ static void consume(struct output *output, size_t len)
 			return;
 		if (output->head == output->tail) {
 			if (bytes->cap > LIMITS_OUTPUT_KEEP)
-				release(output, bytes);
+				give_back(output, bytes);
 			return;
 		}
 		drop_head(output);

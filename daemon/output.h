@@ -14,14 +14,23 @@
 
 struct output_chunk;
 
-/* All zero is an empty one. */
+/* Chunks that all outputs of a loop share.  All zero is empty. */
+struct output_pool {
+	struct discard *discard; /* where buffers come from and go; borrowed */
+	struct output_chunk *free; /* without buffers */
+	size_t n_free;
+};
+
+void output_pool_deinit(struct output_pool *pool);
+
+/* All zero but the pool is an empty one. */
 struct output {
-	struct discard
-		*discard; /* where large blocks go; NULL: they are freed */
+	struct output_pool *pool; /* borrowed */
 	struct output_chunk *head;
 	struct output_chunk *tail;
 	size_t len;	 /* bytes in all chunks */
 	size_t open_len; /* of the last one when it was opened */
+	size_t room;	 /* bytes that the first one had the last time */
 };
 
 void output_deinit(struct output *output);
@@ -60,8 +69,9 @@ int output_add_split(struct output *output, struct buffer *buffer,
 		     struct output_value *values, size_t n);
 
 /*
- * Writes to the socket FD what it takes, MAX bytes at most.  Returns how many bytes it took (0
- * when it takes none now) or a negative errno: the peer is gone.
+ * Writes to the socket FD what it takes, MAX bytes at most.  Returns how many
+ * bytes it took (0 when it takes none now) or a negative errno: the peer is
+ * gone.
  */
 long output_write(struct output *output, int fd, size_t max);
 

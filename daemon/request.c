@@ -1,5 +1,6 @@
 #include "daemon/request.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -86,14 +87,22 @@ static void empty(struct request *request, struct buffer *buffer)
 		discard_buffer(&request->service->discard, buffer);
 }
 
+void *request_new_list(struct request *request, size_t n, size_t size)
+{
+	struct buffer *list = &request->list;
+
+	if (discard_reserve(&request->service->discard, list, n * size) < 0)
+		return NULL;
+	memset(list->data, 0, n * size);
+	return list->data;
+}
+
 void request_drop_input(struct request *request)
 {
-	message_request_deinit(&request->message);
 	memset(&request->message, 0, sizeof(request->message));
-	free(request->keys);
 	request->keys = NULL;
-	free(request->mutations);
 	request->mutations = NULL;
+	discard_buffer(&request->service->discard, &request->list);
 	empty(request, &request->frame);
 	free(request->path);
 	request->path = NULL;
@@ -121,8 +130,12 @@ void request_free(struct request *request)
 
 int request_copy_body(struct request *request, const void *body, size_t len)
 {
+	struct discard *discard = &request->service->discard;
+
 	empty(request, &request->frame);
 	request->body_off = 0;
+	if (discard_reserve(discard, &request->frame, len) < 0)
+		return -ENOMEM;
 	return buffer_append(&request->frame, body, len);
 }
 

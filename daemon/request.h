@@ -59,9 +59,10 @@ struct request {
 	struct engine_request engine;
 	struct engine_bytes key;	   /* room for one */
 	struct engine_mutation mutation;   /* room for one */
-	struct engine_bytes *keys;	   /* owned; more than one */
-	struct engine_mutation *mutations; /* owned; more than one */
-	char *path;			   /* owned; of a backup */
+	struct engine_bytes *keys;	   /* in list; more than one */
+	struct engine_mutation *mutations; /* in list; more than one */
+	struct buffer list;
+	char *path; /* owned; of a backup */
 	struct buffer reply;
 	struct output_value *values; /* owned: of the reply, not in it */
 	size_t n_values;
@@ -96,6 +97,9 @@ static inline size_t request_reply_len(const struct request *request)
 /* The engine has answered: a descriptor that it gave is the request's. */
 void request_take_fd(struct request *request);
 void request_drop_fd(struct request *request);
+
+/* N zeroed elements of SIZE bytes in request->list.  NULL: no memory. */
+void *request_new_list(struct request *request, size_t n, size_t size);
 
 /* Drops the values that belong to the reply. */
 void request_drop_values(struct request *request);

@@ -91,6 +91,7 @@ int service_init(struct service *service, struct loop *loop,
 	service->frame_max = limits_frame_max(service->capabilities.value_max);
 	service->metrics.started_ms = clock_monotonic_ms();
 	service->all_metrics = &service->metrics;
+	service->chunks.discard = &service->discard;
 	service->decoder = message_decoder_new();
 	service->scratch = malloc(LIMITS_SCRATCH);
 	service->engine_timer = loop_timer_new(loop, want_turn, service);
@@ -125,6 +126,7 @@ void service_deinit(struct service *service)
 	loop_timer_free(service->engine_timer);
 	loop_timer_free(service->sweep_timer);
 	request_pool_deinit(&service->pool);
+	output_pool_deinit(&service->chunks);
 	discard_deinit(&service->discard);
 	message_decoder_free(service->decoder);
 	free(service->scratch);

@@ -29,10 +29,12 @@ struct service {
 	size_t frame_max; /* bytes of a body, either way */
 	struct message_decoder *decoder;
 	struct request_pool pool;
-	struct discard discard;		   /* memory on its way back */
-	struct metrics metrics;		   /* of this loop */
-	const struct metrics *all_metrics; /* those of all loops, this one's
-					      among them */
+	struct discard discard; /* memory on its way back */
+	struct output_pool chunks;
+	struct buffer reply_list; /* while a reply is made */
+	struct metrics metrics;	  /* of this loop */
+	/* The first loop's, which all others' follow. */
+	const struct metrics *all_metrics;
 	uint8_t *scratch;		/* LIMITS_SCRATCH bytes to read into */
 	struct connection *connections; /* all that are not closed */
 	struct connection *ready;	/* those to move on in this round */

@@ -12,6 +12,8 @@ enum {
 	 * those with long lists.
 	 */
 	DECODER_CHUNK_LEN = 8192,
+	/* Bytes of the list that are kept: some 300 operations. */
+	DECODER_LIST_KEEP = 64 << 10,
 };
 
 const char *message_error_name(unsigned int code)
@@ -31,7 +33,7 @@ struct message_decoder *message_decoder_new(void)
 {
 	struct message_decoder *decoder;
 
-	decoder = malloc(sizeof(*decoder));
+	decoder = calloc(1, sizeof(*decoder));
 	if (!decoder)
 		return NULL;
 	decoder->zone = msgpack_zone_new(DECODER_CHUNK_LEN);
@@ -47,17 +49,17 @@ void message_decoder_free(struct message_decoder *decoder)
 	if (!decoder)
 		return;
 	msgpack_zone_free(decoder->zone);
+	free(decoder->list);
 	free(decoder);
 }
 
-void message_request_deinit(struct message_request *request)
+void message_decoder_trim(struct message_decoder *decoder)
 {
-	free(request->keys);
-	free(request->ops);
-	request->keys = NULL;
-	request->ops = NULL;
-	request->n_keys = 0;
-	request->n_ops = 0;
+	if (decoder->list_cap <= DECODER_LIST_KEEP)
+		return;
+	free(decoder->list);
+	decoder->list = NULL;
+	decoder->list_cap = 0;
 }
 
 void message_reply_deinit(struct message_reply *reply)

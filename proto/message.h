@@ -43,8 +43,9 @@
  *  1. A decoder reads only inside the body that it is given, allocates no
  *     more than a small multiple of the body's length, refuses more than
  *     MESSAGE_DEPTH_MAX levels and any byte behind the value.
- *  2. What a decoded message points to lies in the body (borrowed) or in
- *     arrays that message_request_deinit and message_reply_deinit free.
+ *  2. What a decoded message points to lies in the body (borrowed), or in
+ *     arrays: a reply's are its own, and message_reply_deinit frees them; a
+ *     request's are the decoder's, until it decodes the next one.
  *  3. Encoders append one whole frame, head included, or nothing.
  */
 #ifndef GETME_PROTO_MESSAGE_H
@@ -150,9 +151,9 @@ struct message_request {
 	enum method_id method;
 	struct message_bytes key;   /* k */
 	struct message_bytes value; /* v */
-	struct message_bytes *keys; /* K: n_keys, owned */
+	struct message_bytes *keys; /* K: n_keys */
 	size_t n_keys;
-	struct message_op *ops; /* O: n_ops, owned */
+	struct message_op *ops; /* O: n_ops */
 	size_t n_ops;
 	int64_t by;		     /* i */
 	struct message_bytes cursor; /* c */
@@ -230,17 +231,18 @@ struct message_reply {
 /* Holds what decoding needs again and again.  NULL: no memory. */
 struct message_decoder *message_decoder_new(void);
 void message_decoder_free(struct message_decoder *decoder);
+/* Its last request is not needed any more: gives much memory back. */
+void message_decoder_trim(struct message_decoder *decoder);
 
 /*
  * Decodes the body of a request.  0, or -EPROTO with ERROR filled in (code
  * and a text that names the fault: which parameter, which option, what was
- * expected and what came), or -ENOMEM.  On failure REQUEST needs no deinit;
- * its id is set where the body had one, else 0.
+ * expected and what came), or -ENOMEM.  On failure REQUEST is zero, but for
+ * its id where the body had one.
  */
 int message_decode_request(struct message_decoder *decoder, const void *body,
 			   size_t body_len, struct message_request *request,
 			   struct message_error *error);
-void message_request_deinit(struct message_request *request);
 
 /*
  * The id of a reply without decoding it, so that the caller can look up the

@@ -10,6 +10,10 @@
 #include "proto/message_check.h"
 #include "proto/message_option.h"
 
+enum {
+	LIST_FIRST = 8 << 10, /* bytes: most requests' keys or operations */
+};
+
 int message_decode_begin(struct message_decoder *decoder,
 			 const struct message_scope *scope, const void *body,
 			 size_t body_len, msgpack_object *object)
@@ -288,6 +292,23 @@ int message_get_error(const struct message_scope *scope,
 	if (r == 0)
 		*code = (unsigned int)number;
 	return r;
+}
+
+void *message_request_list(struct message_decoder *decoder, size_t n,
+			   size_t size)
+{
+	size_t len = (n > 0 ? n : 1) * size;
+	size_t cap = len > LIST_FIRST ? len : LIST_FIRST;
+
+	if (len > decoder->list_cap) {
+		/* The old bytes are of no use: no realloc. */
+		free(decoder->list);
+		decoder->list = malloc(cap);
+		decoder->list_cap = decoder->list ? cap : 0;
+	}
+	if (decoder->list)
+		memset(decoder->list, 0, len);
+	return decoder->list;
 }
 
 void *message_new_list(size_t n, size_t size)

@@ -18,6 +18,8 @@
 struct message_decoder {
 	/* Holds the objects of one message; keeps its first chunk. */
 	msgpack_zone *zone;
+	void *list; /* the last request's keys or operations */
+	size_t list_cap;
 };
 
 /* Where in a message the decoder is: the beginning of every error text. */
@@ -104,7 +106,14 @@ int message_get_error(const struct message_scope *scope,
 		      const msgpack_object *object, unsigned int *code,
 		      struct message_bytes *text);
 
-/* N zeroed elements of SIZE bytes; not NULL when N is 0.  NULL: no memory. */
+/*
+ * N zeroed elements of SIZE bytes in the decoder's one list, until the next
+ * request; not NULL when N is 0.  NULL: no memory.
+ */
+void *message_request_list(struct message_decoder *decoder, size_t n,
+			   size_t size);
+
+/* The same, malloc'ed, for a reply. */
 void *message_new_list(size_t n, size_t size);
 
 #endif

@@ -230,9 +230,11 @@ static bool take_envelope(struct cursor *at, uint8_t type, uint32_t *id)
 }
 
 /* The one key of a delete is a list. */
-static bool make_list(struct message_request *request)
+static bool make_list(struct message_decoder *decoder,
+		      struct message_request *request)
 {
-	request->keys = message_new_list(1, sizeof(*request->keys));
+	request->keys =
+		message_request_list(decoder, 1, sizeof(*request->keys));
 	if (!request->keys)
 		return false;
 	request->keys[0] = request->key;
@@ -241,8 +243,8 @@ static bool make_list(struct message_request *request)
 	return true;
 }
 
-bool message_quick_request(const void *body, size_t body_len,
-			   struct message_request *request)
+bool message_quick_request(struct message_decoder *decoder, const void *body,
+			   size_t body_len, struct message_request *request)
 {
 	struct cursor at = { .p = body };
 
@@ -253,7 +255,7 @@ bool message_quick_request(const void *body, size_t body_len,
 	    !take_method(&at, &request->method) || !take_params(&at, request) ||
 	    at.p != at.end)
 		return false;
-	return request->method != METHOD_DELETE || make_list(request);
+	return request->method != METHOD_DELETE || make_list(decoder, request);
 }
 
 /* nil stays 0. */

@@ -17,10 +17,10 @@
 
 /*
  * REQUEST is zero before.  false: not one of the forms known here (or no
- * memory); nothing in it needs a deinit, but it is not zero any more.
+ * memory); it is not zero any more.
  */
-bool message_quick_request(const void *body, size_t body_len,
-			   struct message_request *request);
+bool message_quick_request(struct message_decoder *decoder, const void *body,
+			   size_t body_len, struct message_request *request);
 
 /* The same for the reply to METHOD. */
 bool message_quick_reply(enum method_id method, const void *body,

@@ -79,7 +79,8 @@ static int decode_method(const struct message_scope *scope,
 	return 0;
 }
 
-static int decode_keys(struct message_scope scope, const msgpack_object *object,
+static int decode_keys(struct message_decoder *decoder,
+		       struct message_scope scope, const msgpack_object *object,
 		       struct message_request *request)
 {
 	const msgpack_object_array *array = &object->via.array;
@@ -91,7 +92,8 @@ static int decode_keys(struct message_scope scope, const msgpack_object *object,
 		return message_fail(&scope, MESSAGE_ERROR_TOO_LARGE,
 				    "%u keys: at most %d", array->size,
 				    MESSAGE_KEYS_MAX);
-	request->keys = message_new_list(array->size, sizeof(*request->keys));
+	request->keys = message_request_list(decoder, array->size,
+					     sizeof(*request->keys));
 	if (!request->keys)
 		return -ENOMEM;
 	request->n_keys = array->size;
@@ -152,7 +154,8 @@ static int decode_op(const struct message_scope *scope,
 	return decode_op_params(scope, shape, &object->via.array, op);
 }
 
-static int decode_ops(struct message_scope scope, const msgpack_object *object,
+static int decode_ops(struct message_decoder *decoder,
+		      struct message_scope scope, const msgpack_object *object,
 		      struct message_request *request)
 {
 	const msgpack_object_array *array = &object->via.array;
@@ -164,7 +167,8 @@ static int decode_ops(struct message_scope scope, const msgpack_object *object,
 		return message_fail(&scope, MESSAGE_ERROR_TOO_LARGE,
 				    "%u operations: at most %d", array->size,
 				    MESSAGE_OPS_MAX);
-	request->ops = message_new_list(array->size, sizeof(*request->ops));
+	request->ops = message_request_list(decoder, array->size,
+					    sizeof(*request->ops));
 	if (!request->ops)
 		return -ENOMEM;
 	request->n_ops = array->size;
@@ -209,7 +213,8 @@ static int decode_path(const struct message_scope *scope,
 	return 0;
 }
 
-static int decode_param(const struct message_scope *scope, char letter,
+static int decode_param(struct message_decoder *decoder,
+			const struct message_scope *scope, char letter,
 			const msgpack_object *object,
 			struct message_request *request)
 {
@@ -220,9 +225,9 @@ static int decode_param(const struct message_scope *scope, char letter,
 		return message_get_bytes(scope, "value", object,
 					 &request->value);
 	case 'K':
-		return decode_keys(*scope, object, request);
+		return decode_keys(decoder, *scope, object, request);
 	case 'O':
-		return decode_ops(*scope, object, request);
+		return decode_ops(decoder, *scope, object, request);
 	case 'i':
 		return message_get_int(scope, "by", object, &request->by);
 	case 'c':
@@ -253,7 +258,8 @@ static int fail_count(const struct message_scope *scope, size_t n_wanted,
 }
 
 /* The options map may be missing: some languages' callers forget it. */
-static int decode_params(struct message_scope *scope,
+static int decode_params(struct message_decoder *decoder,
+			 struct message_scope *scope,
 			 const msgpack_object_array *params,
 			 struct message_request *request)
 {
@@ -266,8 +272,8 @@ static int decode_params(struct message_scope *scope,
 		return fail_count(scope, n, params->size);
 	for (i = 0; i < n; i++) {
 		scope->param = (unsigned int)i + 1;
-		r = decode_param(scope, method->params[i], &params->ptr[i],
-				 request);
+		r = decode_param(decoder, scope, method->params[i],
+				 &params->ptr[i], request);
 		if (r)
 			return r;
 	}
@@ -300,7 +306,8 @@ static int check_request(const struct message_scope *scope,
 	return 0;
 }
 
-static int decode_request(struct message_scope *scope,
+static int decode_request(struct message_decoder *decoder,
+			  struct message_scope *scope,
 			  const msgpack_object *object,
 			  struct message_request *request)
 {
@@ -316,7 +323,7 @@ static int decode_request(struct message_scope *scope,
 	if (r)
 		return r;
 	scope->where = method_get(request->method)->name;
-	r = decode_params(scope, &e[3].via.array, request);
+	r = decode_params(decoder, scope, &e[3].via.array, request);
 	if (r)
 		return r;
 	scope->param = 0;
@@ -336,12 +343,11 @@ int message_general_request(struct message_decoder *decoder, const void *body,
 	memset(request, 0, sizeof(*request));
 	r = message_decode_begin(decoder, &scope, body, body_len, &object);
 	if (r == 0) {
-		r = decode_request(&scope, &object, request);
+		r = decode_request(decoder, &scope, &object, request);
 		message_decode_end(decoder);
 	}
 	if (r == 0)
 		return 0;
-	message_request_deinit(request);
 	memset(request, 0, sizeof(*request));
 	if (message_check_peek(body, body_len, &type, &id) == 0 && type == 0)
 		request->id = id;
@@ -353,7 +359,7 @@ int message_decode_request(struct message_decoder *decoder, const void *body,
 			   struct message_error *error)
 {
 	memset(request, 0, sizeof(*request));
-	if (message_quick_request(body, body_len, request))
+	if (message_quick_request(decoder, body, body_len, request))
 		return 0;
 	return message_general_request(decoder, body, body_len, request, error);
 }

@@ -284,7 +284,7 @@ static void test_none_is_left_of_a_connection_that_was_closed(void **state)
 
 static void test_none_is_left_of_what_was_not_sent(void **state)
 {
-	struct output output = { .len = 0 };
+	struct output output = { .pool = &rig.service.chunks };
 	struct buffer reply;
 	int fd = dup(rig.behaviour.share_fd);
 

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/pool.h"
 #include "daemon/discard.h"
 #include "daemon/limits.h"
 
@@ -54,6 +55,54 @@ static void test_a_small_buffer_goes_at_once(void **state)
 	assert_false(discard_step(&discard));
 	discard_buffer(&discard, &buffer);
 	assert_null(discard.first);
+}
+
+static void test_a_small_one_is_there_for_the_next(void **state)
+{
+	struct buffer buffer = filled(8000);
+	const uint8_t *data = buffer.data;
+	struct buffer next = filled(10);
+
+	(void)state;
+	discard_buffer(&discard, &buffer);
+	next.len = 0;
+	assert_int_equal(discard_reserve(&discard, &next, 4096), 0);
+	assert_true(next.cap >= 4096);
+	memset(next.data, 'y', next.cap);
+	if (POOL_KEEPS)
+		assert_ptr_equal(next.data, data);
+	discard_deinit(&discard);
+	discard_buffer(&discard, &next);
+	discard_deinit(&discard);
+}
+
+static void test_a_buffer_with_room_stays_as_it_is(void **state)
+{
+	struct buffer buffer = filled(600);
+	const uint8_t *data = buffer.data;
+
+	(void)state;
+	buffer_consume(&buffer, 600);
+	assert_int_equal(discard_reserve(&discard, &buffer, 600), 0);
+	assert_ptr_equal(buffer.data, data);
+	discard_buffer(&discard, &buffer);
+	discard_deinit(&discard);
+}
+
+/* It has bytes that were consumed before what is left. */
+static void test_one_that_was_read_in_part_is_kept_whole(void **state)
+{
+	struct buffer buffer = filled(600);
+	struct buffer next = { 0 };
+
+	(void)state;
+	buffer_consume(&buffer, 100);
+	discard_buffer(&discard, &buffer);
+	assert_null(buffer.data);
+	assert_int_equal(discard_reserve(&discard, &next, 512), 0);
+	memset(next.data, 'z', next.cap);
+	discard_buffer(&discard, &next);
+	discard_deinit(&discard);
 }
 
 static void test_a_large_one_goes_in_as_many_pieces_as_it_has(void **state)
@@ -109,6 +158,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_small_buffer_goes_at_once),
+		cmocka_unit_test(test_a_small_one_is_there_for_the_next),
+		cmocka_unit_test(test_a_buffer_with_room_stays_as_it_is),
+		cmocka_unit_test(test_one_that_was_read_in_part_is_kept_whole),
 		cmocka_unit_test(
 			test_a_large_one_goes_in_as_many_pieces_as_it_has),
 		cmocka_unit_test(test_each_piece_gives_memory_back),

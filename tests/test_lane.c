@@ -47,6 +47,7 @@ static int end(void **state)
 {
 	(void)state;
 	request_pool_deinit(&service.pool);
+	discard_deinit(&service.discard);
 	return 0;
 }
 
@@ -278,7 +279,7 @@ static void test_an_answered_request_drops_its_input(void **state)
 	struct request *request = make(REQUEST_READ, false);
 
 	(void)state;
-	request->keys = calloc(2, sizeof(*request->keys));
+	request->keys = request_new_list(request, 2, sizeof(*request->keys));
 	assert_int_equal(request_copy_body(request, "body", 4), 0);
 	lane_add(&lane, request);
 	assert_int_equal(request->frame.len, 4);

@@ -361,7 +361,6 @@ static void check_request(const struct message_request *request)
 		message_decode_request(decoder, body, len, &decoded, &error),
 		0);
 	assert_true(message_equal_requests(request, &decoded));
-	message_request_deinit(&decoded);
 	free(body);
 }
 
@@ -592,8 +591,6 @@ static int decode_copy(int method, const uint8_t *body, size_t len)
 	if (method < 0) {
 		r = message_decode_request(decoder, copy, len, &request,
 					   &error);
-		if (r == 0)
-			message_request_deinit(&request);
 	} else {
 		message_peek_reply_id(copy, len, &id);
 		r = message_decode_reply(decoder, (enum method_id)method, copy,
@@ -747,7 +744,6 @@ static void test_frames_are_appended(void **state)
 							&decoded, &error),
 				 0);
 		assert_true(message_equal_requests(&requests[i], &decoded));
-		message_request_deinit(&decoded);
 		buffer_consume(&buffer, FRAME_HEAD_LEN + len);
 	}
 	assert_int_equal(buffer.len, 0);
@@ -794,12 +790,10 @@ static void test_error_names_are_stable(void **state)
 
 static void test_release_takes_null_and_zeroes(void **state)
 {
-	struct message_request request = { 0 };
 	struct message_reply reply = { 0 };
 
 	(void)state;
 	message_decoder_free(NULL);
-	message_request_deinit(&request);
 	message_reply_deinit(&reply);
 }
 

@@ -427,7 +427,6 @@ static void test_str_is_taken_for_bin(void **state)
 	assert_memory_equal(request.key.data, "key", 3);
 	assert_int_equal(request.value.len, 5);
 	assert_memory_equal(request.value.data, "value", 5);
-	message_request_deinit(&request);
 	assert_int_equal(decode(&buffer,
 				"[0, 7, 'batch', [[['delete', 'key'], "
 				"['put', 'a', 'b']]]]",
@@ -435,7 +434,36 @@ static void test_str_is_taken_for_bin(void **state)
 			 0);
 	assert_memory_equal(request.ops[0].key.data, "key", 3);
 	assert_memory_equal(request.ops[1].value.data, "b", 1);
-	message_request_deinit(&request);
+	buffer_deinit(&buffer);
+}
+
+/* What a request's lists lie in is the decoder's, and used again. */
+static void test_the_next_request_has_the_list(void **state)
+{
+	struct message_request request;
+	struct message_error error;
+	struct buffer buffer = { 0 };
+	const void *list;
+
+	(void)state;
+	assert_int_equal(decode(&buffer, "[0, 7, 'get_many', [[`k`, `l`]]]",
+				&request, &error),
+			 0);
+	list = request.keys;
+	assert_int_equal(decode(&buffer, "[0, 8, 'batch', [[['delete', `m`]]]]",
+				&request, &error),
+			 0);
+	assert_ptr_equal(request.ops, list);
+	assert_null(request.keys);
+	assert_true(request.ops[0].is_delete);
+	assert_int_equal(request.ops[0].options.present, 0);
+	/* A small one stays. */
+	message_decoder_trim(decoder);
+	assert_int_equal(
+		decode(&buffer, "[0, 9, 'delete', [[`n`]]]", &request, &error),
+		0);
+	assert_ptr_equal(request.keys, list);
+	assert_int_equal(request.n_keys, 1);
 	buffer_deinit(&buffer);
 }
 
@@ -461,7 +489,6 @@ static void test_options_map_may_be_missing(void **state)
 				 0);
 		assert_int_equal(request.id, 7);
 		assert_int_equal(request.options.present, 0);
-		message_request_deinit(&request);
 	}
 	buffer_deinit(&buffer);
 }
@@ -493,7 +520,6 @@ static void test_long_forms_mean_the_same(void **state)
 	assert_memory_equal(request.value.data, "v", 1);
 	assert_int_equal(request.options.ttl_ms, 5);
 	assert_int_equal(request.options.if_version, 9);
-	message_request_deinit(&request);
 	buffer_deinit(&buffer);
 }
 
@@ -523,7 +549,6 @@ static void test_negative_numbers_of_every_width(void **state)
 		assert_int_equal(
 			decode(&buffer, cases[i].body, &request, &error), 0);
 		assert_true(request.by == cases[i].by);
-		message_request_deinit(&request);
 	}
 	buffer_deinit(&buffer);
 }
@@ -565,6 +590,7 @@ int main(void)
 		cmocka_unit_test(test_too_large_names_both_numbers),
 		cmocka_unit_test(test_prefix_over_a_key),
 		cmocka_unit_test(test_str_is_taken_for_bin),
+		cmocka_unit_test(test_the_next_request_has_the_list),
 		cmocka_unit_test(test_options_map_may_be_missing),
 		cmocka_unit_test(test_long_forms_mean_the_same),
 		cmocka_unit_test(test_negative_numbers_of_every_width),

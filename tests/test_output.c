@@ -14,6 +14,8 @@
 
 #include "daemon/limits.h"
 
+static struct discard discard;
+static struct output_pool pool;
 static struct output output;
 static int pair[2];
 
@@ -21,6 +23,8 @@ static int begin(void **state)
 {
 	(void)state;
 	memset(&output, 0, sizeof(output));
+	pool.discard = &discard;
+	output.pool = &pool;
 	return socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair);
 }
 
@@ -28,6 +32,8 @@ static int end(void **state)
 {
 	(void)state;
 	output_deinit(&output);
+	output_pool_deinit(&pool);
+	discard_deinit(&discard);
 	close(pair[0]);
 	close(pair[1]);
 	return 0;

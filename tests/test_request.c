@@ -58,6 +58,7 @@ static int end(void **state)
 	(void)state;
 	no_memory = false;
 	request_pool_deinit(&service.pool);
+	discard_deinit(&service.discard);
 	return 0;
 }
 
@@ -185,14 +186,12 @@ static void test_a_half_built_request_is_freed(void **state)
 	request_free(NULL);
 	request_free(request);
 	request = make();
-	request->keys = calloc(2, sizeof(*request->keys));
-	request->mutations = calloc(2, sizeof(*request->mutations));
-	request->message.keys = calloc(2, sizeof(*request->message.keys));
+	request->keys = request_new_list(request, 2, sizeof(*request->keys));
 	request->message.n_keys = 2;
 	request_free(request);
 	assert_null(request->keys);
-	assert_null(request->mutations);
-	assert_null(request->message.keys);
+	assert_null(request->list.data);
+	assert_int_equal(request->message.n_keys, 0);
 }
 
 static void test_dropping_the_input_keeps_the_reply(void **state)
@@ -201,7 +200,7 @@ static void test_dropping_the_input_keeps_the_reply(void **state)
 
 	(void)state;
 	assert_int_equal(request_copy_body(request, "body", 4), 0);
-	request->keys = calloc(2, sizeof(*request->keys));
+	request->keys = request_new_list(request, 2, sizeof(*request->keys));
 	request->message.n_keys = 0;
 	request->message.method = METHOD_SCAN;
 	fill(&request->reply, 5);

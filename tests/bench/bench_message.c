@@ -57,7 +57,6 @@ static double decode_request_ns(void)
 		check(message_decode_request(
 			decoder, buffer.data + FRAME_HEAD_LEN,
 			buffer.len - FRAME_HEAD_LEN, &decoded, &error));
-		message_request_deinit(&decoded);
 	}
 	return (now_ns() - start) / ROUNDS;
 }

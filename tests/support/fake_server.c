@@ -266,7 +266,6 @@ static void serve(struct fake_server *server, struct peer *peer,
 		answer(server, peer, &request);
 	if (rule && rule->act == FAKE_HOLD)
 		peer->held = true;
-	message_request_deinit(&request);
 	pthread_cond_broadcast(&server->changed);
 }
 
