@@ -30,7 +30,7 @@ PROTO = buffer frame message message_check message_decode message_encode \
 	message_writer method
 
 # daemon/, getmed; main.c is added to the program alone.
-DAEMON = config connection daemon discard dispatch dispatch_attach \
+DAEMON = answers config connection daemon discard dispatch dispatch_attach \
 	dispatch_info dispatch_read dispatch_write failure intake lane latency listener \
 	logging loop metrics monitor options output paths peers rate request \
 	refusal results server service systemd worker
@@ -49,7 +49,7 @@ SUPPORT = bench_rig child_daemon client_fixture compaction_lab ctl_run \
 	daemon_rig engine_rig fake_engine fake_server fake_store golden \
 	history hook_io message_equal msgpack_text pair_handle quota_io \
 	rest_kit segment_maker store_kit store_runs tempdir writer_model
-TESTS = test_allocations test_attach test_backup test_bitrot test_buffer test_bytes \
+TESTS = test_allocations test_answers test_attach test_backup test_bitrot test_buffer test_bytes \
 	test_check test_check_rules test_checksum test_client_answer \
 	test_client_ask test_client_batch test_client_call \
 	test_client_connect test_client_deadline test_client_direct \

@@ -195,6 +195,7 @@ struct engine_share {
 	uint32_t segment;	     /* out: its whole id */
 };
 
+/* What get and put use comes first, in few cache lines. */
 struct engine_request {
 	/* in */
 	enum engine_op op;
@@ -204,19 +205,14 @@ struct engine_request {
 	size_t n_keys;
 	struct engine_mutation *mutations; /* write: 1 to ENGINE_BATCH_MAX */
 	size_t n_mutations;
-	struct engine_bytes prefix; /* scan: only keys that begin so */
-	size_t limit;		    /* scan: items at most; 0: 256 */
-	bool with_values;	    /* scan */
-	const char *path; /* backup: an absolute path, missing or empty */
-	struct engine_share share;	   /* share, in and out */
-	uint8_t cursor[ENGINE_CURSOR_MAX]; /* scan, in and out */
-	size_t cursor_len; /* in: 0 begins; out: 0 when the scan is over */
 	void (*done)(struct engine_request *request);
 	void *user; /* the caller's own */
-	/* out */
+	/* the engine's own while the request is under way */
+	struct engine_request *next;
+	void *internal;
+	/* out; where nothing else is said, 0 until the request has ended */
 	int result;
 	enum engine_durability reached; /* write: the level it has */
-	size_t failed_index;		/* ENGINE_CONDITION: which mutation */
 	struct engine_item *items;	/* get and stat: 1 when result is 0 */
 	size_t n_items; /* a scan step may have none and still go on */
 	uint64_t count;
@@ -227,9 +223,15 @@ struct engine_request {
 	 * says it all.  Borrowed until done returns.
 	 */
 	const char *text;
-	/* the engine's own while the request is under way */
-	struct engine_request *next;
-	void *internal;
+	size_t failed_index; /* ENGINE_CONDITION: which mutation */
+	/* in, of rarer ones */
+	struct engine_bytes prefix; /* scan: only keys that begin so */
+	size_t limit;		    /* scan: items at most; 0: 256 */
+	bool with_values;	    /* scan */
+	const char *path; /* backup: an absolute path, missing or empty */
+	struct engine_share share;	   /* share, in and out */
+	uint8_t cursor[ENGINE_CURSOR_MAX]; /* scan, in and out */
+	size_t cursor_len; /* in: 0 begins; out: 0 when the scan is over */
 };
 
 /* What the daemon lends: wake asks for an engine_turn() soon, any thread. */
@@ -278,10 +280,17 @@ struct engine {
 	const struct engine_ops *ops;
 };
 
-/* Takes one request.  Never blocks, never calls done. */
+/* Takes one request, clears its results.  Never blocks, never calls done. */
 static inline void engine_submit(struct engine *engine,
 				 struct engine_request *request)
 {
+	request->result = 0;
+	request->items = NULL;
+	request->n_items = 0;
+	request->count = 0;
+	request->stats = NULL;
+	request->n_stats = 0;
+	request->text = NULL;
 	engine->ops->submit(engine, request);
 }
 

@@ -147,7 +147,6 @@ static void local_submit(struct engine *engine, struct engine_request *request)
 	if (request->op < ENGINE_N_OPS)
 		local->n_requests[request->op]++;
 	request->internal = NULL;
-	request->text = NULL;
 	request_list_push(&local->submitted, request);
 }
 

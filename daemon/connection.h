@@ -57,7 +57,8 @@ struct connection {
 	 * A frame over LIMITS_SCRATCH is read into it, in one piece.
 	 */
 	struct buffer input;
-	size_t frame_len; /* of the frame that input begins; 0: not known */
+	uint64_t arrived_us; /* CLOCK_MONOTONIC: when bytes came last */
+	size_t frame_len;    /* of the frame that input begins; 0: not known */
 	struct output output;
 	size_t reply_guess;	    /* bytes of a read's reply */
 	size_t read_window;	    /* reads under way at most */

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/clock.h"
 #include "daemon/dispatch_methods.h"
 #include "daemon/results.h"
 #include "daemon/service.h"
@@ -20,8 +19,9 @@ _Static_assert((int)MESSAGE_KEYS_MAX <= (int)ENGINE_KEYS_MAX &&
 	       "the limits of the wire and of the engine");
 
 enum {
-	REPLY_OVERHEAD =
-		128, /* bytes: the codec's guess of heads is generous */
+	/* bytes: the codec's guess of heads is generous */
+	REPLY_OVERHEAD = 128,
+	ERROR_LEN = MESSAGE_ERROR_TEXT_MAX + REPLY_OVERHEAD,
 };
 
 static const struct dispatch_method methods[METHOD_COUNT_OF] = {
@@ -82,7 +82,7 @@ static void fail_with(struct request *request,
 		      const struct message_error *error)
 {
 	buffer_consume(&request->reply, request->reply.len);
-	make_room(request);
+	discard_reserve(&request->service->discard, &request->reply, ERROR_LEN);
 	metrics_add(&request->service->metrics.errors_total, 1);
 	request->state = REQUEST_DONE;
 	if (message_encode_error(&request->reply, request->id, error) < 0)
@@ -209,12 +209,21 @@ static void answer(struct request *request,
 		fail_no_memory(request);
 }
 
+/* The record may have been another request's. */
+static void clear(struct request *request)
+{
+	memset(&request->engine, 0, sizeof(request->engine));
+	memset(&request->mutation, 0, sizeof(request->mutation));
+}
+
 static void begin_method(struct request *request)
 {
 	const struct dispatch_method *method =
 		&methods[request->message.method];
 	int result = 0;
 
+	if (!method->encode)
+		clear(request);
 	metrics_add(&request->service->metrics
 			     .requests_total[request->message.method],
 		    1);
@@ -244,9 +253,6 @@ void dispatch_begin(struct request *request, size_t len)
 		fail_no_memory(request);
 	else
 		fail_with(request, &error);
-	/* Where the engine does not get it, its bytes are not needed. */
-	if (result < 0)
-		memset(&request->message, 0, sizeof(request->message));
 	/* What lies in the decoder has been taken over. */
 	request->message.keys = NULL;
 	request->message.ops = NULL;
@@ -257,13 +263,12 @@ void dispatch_begin(struct request *request, size_t len)
 
 static void count_latency(const struct request *request)
 {
-	struct metrics *metrics = &request->service->metrics;
-	uint64_t us = clock_monotonic_us() - request->arrived_us;
+	struct service *service = request->service;
+	enum method_id method = request->message.method;
 
-	if (request->message.method == METHOD_GET)
-		latency_add(&metrics->get, us);
-	else if (request->message.method == METHOD_PUT)
-		latency_add(&metrics->put, us);
+	if (method == METHOD_GET || method == METHOD_PUT)
+		answers_add(&service->answers, &service->metrics,
+			    request->arrived_us, method == METHOD_PUT);
 }
 
 void dispatch_finish(struct request *request)

@@ -184,7 +184,7 @@ static size_t add_state(const struct service *service,
 
 int dispatch_reply_stats(struct request *request, struct message_reply *reply)
 {
-	const struct service *service = request->service;
+	struct service *service = request->service;
 	const struct engine_request *engine = &request->engine;
 	struct message_stat *rows;
 	size_t n = 0;
@@ -195,6 +195,7 @@ int dispatch_reply_stats(struct request *request, struct message_reply *reply)
 	for (size_t i = 0; i < engine->n_stats; i++)
 		rows[n++] = from_engine(&engine->stats[i]);
 	n += add_state(service, engine, rows + n);
+	answers_end(&service->answers, &service->metrics);
 	n += metrics_rows(service->all_metrics, clock_monotonic_ms(), rows + n);
 	reply->stats = rows;
 	reply->n_stats = n;

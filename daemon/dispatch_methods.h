@@ -4,7 +4,8 @@
  * prepare checks what the codec does not know (the store's limits and what it
  * can do; the codec has checked keys, counts and which options go together)
  * and fills in request->engine.  It returns 0; or -EINVAL, having called
- * dispatch_fail; or -ENOMEM.
+ * dispatch_fail; or -ENOMEM.  Engine and mutation are zero before, but of
+ * methods with an encode: there it sets what its request needs.
  * reply fills in a reply from request->engine, whose result is 0 or
  * nil_result; items or versions lie in memory of dispatch_new_list, other
  * arrays are allocated, and freed by dispatch_finish.  It returns 0 or

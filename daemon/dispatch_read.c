@@ -19,10 +19,13 @@ static struct message_bytes to_message(struct engine_bytes bytes)
 
 static int prepare_one(struct request *request, enum engine_op op)
 {
+	struct engine_request *engine = &request->engine;
+
 	request->key = to_engine(request->message.key);
-	request->engine.op = op;
-	request->engine.keys = &request->key;
-	request->engine.n_keys = 1;
+	engine->op = op;
+	engine->deadline_ms = 0;
+	engine->keys = &request->key;
+	engine->n_keys = 1;
 	return 0;
 }
 
@@ -91,14 +94,7 @@ int dispatch_prepare_scan(struct request *request)
 
 void dispatch_restore(struct request *request)
 {
-	struct engine_request *engine = &request->engine;
-
 	request_drop_fd(request);
-	engine->result = 0;
-	engine->items = NULL;
-	engine->n_items = 0;
-	engine->stats = NULL;
-	engine->n_stats = 0;
 	/* A scan's cursor goes in and out. */
 	fill_cursor(request);
 }

@@ -139,6 +139,7 @@ static int finish_write(struct request *request,
 	struct engine_request *engine = &request->engine;
 
 	engine->op = ENGINE_WRITE;
+	engine->deadline_ms = 0;
 	engine->durability = to_engine(request->message.options.durability);
 	engine->mutations = mutations;
 	engine->n_mutations = n;
@@ -167,9 +168,11 @@ static int make_many(struct request *request, size_t n)
 int dispatch_prepare_put(struct request *request)
 {
 	const struct message_request *message = &request->message;
-	int result = fill_put(request, message->key, message->value,
-			      &message->options, &request->mutation);
+	int result;
 
+	memset(&request->mutation, 0, sizeof(request->mutation));
+	result = fill_put(request, message->key, message->value,
+			  &message->options, &request->mutation);
 	return result < 0 ? result : finish_one(request);
 }
 

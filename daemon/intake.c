@@ -70,7 +70,7 @@ static bool take_frame(struct connection *connection, const uint8_t *body,
 		return false;
 	}
 	request->input_len = body_len;
-	request->arrived_us = clock_monotonic_us();
+	request->arrived_us = connection->arrived_us;
 	dispatch_begin(request, body_len);
 	connection_add(connection, request);
 	return true;
@@ -179,6 +179,7 @@ static size_t receive(struct connection *connection, uint8_t *data, size_t len)
 		n = recv(connection->fd, data, len, MSG_DONTWAIT);
 	} while (n < 0 && errno == EINTR);
 	if (n > 0) {
+		connection->arrived_us = clock_monotonic_us();
 		metrics_add(&connection->service->metrics.bytes_in_total,
 			    (uint64_t)n);
 		return (size_t)n;

@@ -37,13 +37,20 @@ static uint64_t bucket_end(unsigned int bucket)
 	return ((step + 1) << shift) - 1;
 }
 
-void latency_add(struct latency *latency, uint64_t us)
+void latency_add_some(struct latency *latency, uint64_t us, uint64_t n)
 {
-	raise_by(&latency->buckets[bucket_of(us)], 1);
-	raise_by(&latency->count, 1);
+	if (n == 0)
+		return;
+	raise_by(&latency->buckets[bucket_of(us)], n);
+	raise_by(&latency->count, n);
 	if (us > look(&latency->max_us))
 		atomic_store_explicit(&latency->max_us, us,
 				      memory_order_relaxed);
+}
+
+void latency_add(struct latency *latency, uint64_t us)
+{
+	latency_add_some(latency, us, 1);
 }
 
 void latency_merge(struct latency *to, const struct latency *from)

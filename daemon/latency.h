@@ -31,6 +31,8 @@ struct latency {
 };
 
 void latency_add(struct latency *latency, uint64_t us);
+/* N that took the same. */
+void latency_add_some(struct latency *latency, uint64_t us, uint64_t n);
 
 /* Adds all of FROM to TO, which nobody else uses. */
 void latency_merge(struct latency *to, const struct latency *from);

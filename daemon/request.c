@@ -60,8 +60,6 @@ struct request *request_new(struct service *service)
 {
 	struct request_pool *pool = &service->pool;
 	struct request *request = pool->free;
-	struct buffer frame;
-	struct buffer reply;
 
 	if (!request) {
 		request = calloc(1, sizeof(*request));
@@ -71,12 +69,16 @@ struct request *request_new(struct service *service)
 	}
 	pool->free = request->next;
 	pool->n_free--;
-	frame = request->frame;
-	reply = request->reply;
-	memset(request, 0, sizeof(*request));
-	request->service = service;
-	request->frame = frame;
-	request->reply = reply;
+	/* Whoever freed it has dropped all else. */
+	request->next = NULL;
+	request->connection = NULL;
+	request->state = REQUEST_HELD;
+	request->kind = REQUEST_LOCAL;
+	request->id = 0;
+	request->dependent = false;
+	request->arrived_us = 0;
+	request->input_len = 0;
+	request->body_off = 0;
 	return request;
 }
 
@@ -99,10 +101,11 @@ void *request_new_list(struct request *request, size_t n, size_t size)
 
 void request_drop_input(struct request *request)
 {
-	memset(&request->message, 0, sizeof(request->message));
-	request->keys = NULL;
-	request->mutations = NULL;
-	discard_buffer(&request->service->discard, &request->list);
+	if (request->list.data) {
+		request->keys = NULL;
+		request->mutations = NULL;
+		discard_buffer(&request->service->discard, &request->list);
+	}
 	empty(request, &request->frame);
 	free(request->path);
 	request->path = NULL;

@@ -42,33 +42,37 @@ enum request_state {
 	REQUEST_DONE,	 /* reply holds the whole frame */
 };
 
+/*
+ * What every request uses comes first, in few cache lines: a thousand may be
+ * under way.
+ */
 struct request {
 	struct request *next; /* in the lane, or in the pool */
-	struct service *service;
 	struct connection *connection;
 	enum request_state state;
 	enum request_kind kind;
-	bool dependent; /* a write whose effect depends on the state */
 	uint32_t id;
-	uint64_t arrived_us; /* CLOCK_MONOTONIC */
+	bool dependent; /* a write whose effect depends on the state */
+	bool has_fd;
+	uint64_t arrived_us; /* CLOCK_MONOTONIC: when its last byte came */
 	size_t input_len;    /* bytes of its frame, while it is kept */
-	size_t expected_len; /* REQUEST_AGAIN: what its answer took */
-	struct buffer frame; /* the body at body_off, or empty */
 	size_t body_off;
-	struct message_request message;
+	struct service *service;
+	struct engine_bytes key; /* room for one */
+	struct buffer frame;	 /* the body at body_off, or empty */
 	struct engine_request engine;
-	struct engine_bytes key;	   /* room for one */
+	struct message_request message;
 	struct engine_mutation mutation;   /* room for one */
 	struct engine_bytes *keys;	   /* in list; more than one */
 	struct engine_mutation *mutations; /* in list; more than one */
 	struct buffer list;
-	char *path; /* owned; of a backup */
 	struct buffer reply;
+	size_t expected_len;	     /* REQUEST_AGAIN: what its answer took */
+	char *path;		     /* owned; of a backup */
 	struct output_value *values; /* owned: of the reply, not in it */
 	size_t n_values;
 	size_t values_len; /* bytes */
-	bool has_fd;
-	int fd; /* owned: leaves with the reply */
+	int fd;		   /* owned: leaves with the reply */
 };
 
 /* All zero is an empty one. */
@@ -79,7 +83,11 @@ struct request_pool {
 
 void request_pool_deinit(struct request_pool *pool);
 
-/* All members zero but the buffers' memory.  NULL: no memory. */
+/*
+ * One that owns nothing but its buffers' memory.  What dispatch_begin fills
+ * in, message, engine, key and mutation, may be of the request before.  NULL:
+ * no memory.
+ */
 struct request *request_new(struct service *service);
 void request_free(struct request *request);
 
@@ -104,7 +112,7 @@ void *request_new_list(struct request *request, size_t n, size_t size);
 /* Drops the values that belong to the reply. */
 void request_drop_values(struct request *request);
 
-/* Drops what only the engine needed: frame, keys, mutations. */
+/* Drops what only the engine needed: frame, keys, mutations, path. */
 void request_drop_input(struct request *request);
 
 #endif

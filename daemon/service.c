@@ -28,6 +28,7 @@ static void give_turn(struct service *service)
 		return;
 	service->turn_wanted = false;
 	engine_turn(service->engine);
+	answers_end(&service->answers, &service->metrics);
 	ms = engine_next_timeout_ms(service->engine);
 	if (ms == 0)
 		service->turn_wanted = true;

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "common/engine.h"
+#include "daemon/answers.h"
 #include "daemon/discard.h"
 #include "daemon/limits.h"
 #include "daemon/loop.h"
@@ -35,6 +36,7 @@ struct service {
 	struct metrics metrics;	  /* of this loop */
 	/* The first loop's, which all others' follow. */
 	const struct metrics *all_metrics;
+	struct answers answers; /* of this turn */
 	uint8_t *scratch;		/* LIMITS_SCRATCH bytes to read into */
 	struct connection *connections; /* all that are not closed */
 	struct connection *ready;	/* those to move on in this round */

@@ -15,37 +15,43 @@ enum option_type {
 
 struct option_row {
 	const char *name;
+	size_t name_len;
 	enum method_option option;
 	enum option_type type;
 	size_t offset; /* in struct message_options */
 	const char *expected;
 };
 
+#define NAME(text)   text, sizeof(text) - 1
 #define MEMBER(name) offsetof(struct message_options, name)
 
 static const struct option_row rows[] = {
-	{ "protocol", OPT_PROTOCOL, TYPE_UINT, MEMBER(protocol),
+	{ NAME("protocol"), OPT_PROTOCOL, TYPE_UINT, MEMBER(protocol),
 	  "an unsigned integer" },
-	{ "client", OPT_CLIENT, TYPE_STR, MEMBER(client), "a string" },
-	{ "ttl", OPT_TTL, TYPE_POSITIVE, MEMBER(ttl_ms),
+	{ NAME("client"), OPT_CLIENT, TYPE_STR, MEMBER(client), "a string" },
+	{ NAME("ttl"), OPT_TTL, TYPE_POSITIVE, MEMBER(ttl_ms),
 	  "a positive number of milliseconds" },
-	{ "expires_at", OPT_EXPIRES_AT, TYPE_POSITIVE, MEMBER(expires_at_ms),
+	{ NAME("expires_at"), OPT_EXPIRES_AT, TYPE_POSITIVE,
+	  MEMBER(expires_at_ms),
 	  "a positive number of milliseconds since 1970" },
-	{ "persist", OPT_PERSIST, TYPE_TRUE, 0, "true" },
-	{ "if_absent", OPT_IF_ABSENT, TYPE_TRUE, 0, "true" },
-	{ "if_version", OPT_IF_VERSION, TYPE_UINT, MEMBER(if_version),
+	{ NAME("persist"), OPT_PERSIST, TYPE_TRUE, 0, "true" },
+	{ NAME("if_absent"), OPT_IF_ABSENT, TYPE_TRUE, 0, "true" },
+	{ NAME("if_version"), OPT_IF_VERSION, TYPE_UINT, MEMBER(if_version),
 	  "an unsigned integer" },
-	{ "durability", OPT_DURABILITY, TYPE_DURABILITY, MEMBER(durability),
-	  "\"always\", \"interval\" or \"none\"" },
-	{ "prefix", OPT_PREFIX, TYPE_KEY_PART, MEMBER(prefix), "binary" },
-	{ "limit", OPT_LIMIT, TYPE_UINT, MEMBER(limit), "an unsigned integer" },
-	{ "values", OPT_VALUES, TYPE_BOOL, MEMBER(values), "true or false" },
-	{ "index", OPT_INDEX, TYPE_UINT, MEMBER(index), "an unsigned integer" },
-	{ "primary", OPT_PRIMARY, TYPE_UINT, MEMBER(primary),
+	{ NAME("durability"), OPT_DURABILITY, TYPE_DURABILITY,
+	  MEMBER(durability), "\"always\", \"interval\" or \"none\"" },
+	{ NAME("prefix"), OPT_PREFIX, TYPE_KEY_PART, MEMBER(prefix), "binary" },
+	{ NAME("limit"), OPT_LIMIT, TYPE_UINT, MEMBER(limit),
 	  "an unsigned integer" },
-	{ "overflow", OPT_OVERFLOW, TYPE_UINT, MEMBER(overflow),
+	{ NAME("values"), OPT_VALUES, TYPE_BOOL, MEMBER(values),
+	  "true or false" },
+	{ NAME("index"), OPT_INDEX, TYPE_UINT, MEMBER(index),
 	  "an unsigned integer" },
-	{ "segment", OPT_SEGMENT, TYPE_UINT, MEMBER(segment),
+	{ NAME("primary"), OPT_PRIMARY, TYPE_UINT, MEMBER(primary),
+	  "an unsigned integer" },
+	{ NAME("overflow"), OPT_OVERFLOW, TYPE_UINT, MEMBER(overflow),
+	  "an unsigned integer" },
+	{ NAME("segment"), OPT_SEGMENT, TYPE_UINT, MEMBER(segment),
 	  "an unsigned integer" },
 };
 
@@ -80,12 +86,15 @@ bool message_durability_decode(const msgpack_object *object,
 	return false;
 }
 
+/* NAME is a str. */
 static const struct option_row *find_row(const msgpack_object *name)
 {
 	size_t i;
 
 	for (i = 0; i < N_ROWS; i++) {
-		if (message_is_str(name, rows[i].name))
+		if (name->via.str.size == rows[i].name_len &&
+		    memcmp(name->via.str.ptr, rows[i].name, rows[i].name_len) ==
+			    0)
 			return &rows[i];
 	}
 	return NULL;
