@@ -36,7 +36,7 @@ struct service {
 	struct metrics metrics;	  /* of this loop */
 	/* The first loop's, which all others' follow. */
 	const struct metrics *all_metrics;
-	struct answers answers; /* of this turn */
+	struct answers answers;		/* of this turn */
 	uint8_t *scratch;		/* LIMITS_SCRATCH bytes to read into */
 	struct connection *connections; /* all that are not closed */
 	struct connection *ready;	/* those to move on in this round */

@@ -24,7 +24,7 @@ struct worker {
 	bool is_draining; /* the thread's own */
 	_Atomic uint64_t n_clients;
 	pthread_mutex_t guests_lock;
-	struct guest *guests; /* under the lock; the newest first */
+	struct guest *guests;	      /* under the lock; the newest first */
 	_Atomic uint64_t drain_by_ms; /* 0: not asked for */
 	atomic_bool is_ending;
 };
