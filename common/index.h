@@ -242,8 +242,9 @@ struct index_header *index_header(struct index *index);
  * end, whatever ends it: from then on lookup_is_current tells readers in
  * other processes that what they read is not history.  To be called before
  * the first of them gets a descriptor; index_close and index_free must then
- * come from the same thread.  0, also when it is marked already; -ENOTSUP: the
- * index is private, or cannot be shared safely here.
+ * come from the same thread, which can have no robust mutexes.  0, also when it
+ * is marked already; -ENOTSUP: the index is private, or cannot be shared safely
+ * here; -ENOMEM.
  */
 int index_own(struct index *index);
 

@@ -61,7 +61,7 @@ struct index {
 	struct index_header *header;
 	int header_fd;
 	bool sealed;
-	bool owned; /* the header's mutex is locked (index_own) */
+	bool owned; /* the header's futex is held (index_own) */
 	bool loading;
 	bool first_populated; /* all of the first pages, at once */
 	bool in_batch;

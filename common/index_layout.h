@@ -19,8 +19,8 @@
  *       24     8            0
  *       32    16  secret    of the digests
  *       48    16            0
- *       64    64  owner     a robust mutex that the writer holds; its first
- *                           word is the futex's
+ *       64    64  owner     a robust futex that the writer holds; its first
+ *                           word is the futex, the rest is the writer's
  *
  * Primary bucket, 256 bytes: the first cache line tells a miss
  *   offset  size  name      meaning

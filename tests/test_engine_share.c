@@ -14,12 +14,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,9 +34,16 @@
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010
 #endif
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434 /* Linux 5.3 */
+#endif
+#ifndef SYS_process_mrelease
+#define SYS_process_mrelease 448 /* Linux 5.15 */
+#endif
 
 enum {
 	N_KILLS = 60,
+	N_REAPED = 20,
 	N_KEYS = 400,
 	VALUE_LEN = 200,
 	N_SEGMENTS_MAX = 64,
@@ -514,6 +523,54 @@ static void test_a_death_shows_before_a_successor_can_begin(void **state)
 	tempdir_free(dir);
 }
 
+/* Here and now, unless the other process has run meanwhile. */
+static bool kill_and_reap(pid_t pid)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	bool reaped;
+
+	kill(pid, SIGKILL);
+	reaped = fd >= 0 && syscall(SYS_process_mrelease, fd, 0) == 0;
+	close(fd);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	return reaped;
+}
+
+/*
+ * Where memory is short a killed process' own may go before its threads have
+ * ended: then what it left for the kernel to do must not be there.
+ */
+static void test_a_death_shows_when_its_memory_went_first(void **state)
+{
+	const struct sched_param no_priority = { 0 };
+	char *dir = tempdir_new();
+	cpu_set_t before, one;
+	struct lookup_map map;
+	int n_reaped = 0;
+
+	(void)state;
+	assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
+	CPU_ZERO(&one);
+	CPU_SET((size_t)sched_getcpu(), &one);
+	for (int i = 0; i < N_REAPED; i++) {
+		pid_t pid = begin_owner(dir, &map);
+
+		/* It gets the processor that this one keeps busy. */
+		sched_setscheduler(pid, SCHED_IDLE, &no_priority);
+		sched_setaffinity(pid, sizeof(one), &one);
+		sched_setaffinity(0, sizeof(one), &one);
+		n_reaped += kill_and_reap(pid);
+		sched_setaffinity(0, sizeof(before), &before);
+		assert_false(lookup_is_current(&map));
+		munmap((void *)(uintptr_t)map.header, INDEX_HEADER_LEN);
+	}
+	tempdir_free(dir);
+	if (n_reaped == 0) {
+		print_message("process_mrelease reaps nothing here\n");
+		skip();
+	}
+}
+
 static void test_an_owner_that_is_stopped_is_alive(void **state)
 {
 	char *dir = tempdir_new();
@@ -616,6 +673,7 @@ int main(void)
 		cmocka_unit_test(test_an_index_without_an_owner_is_not_current),
 		cmocka_unit_test(
 			test_a_death_shows_before_a_successor_can_begin),
+		cmocka_unit_test(test_a_death_shows_when_its_memory_went_first),
 		cmocka_unit_test(test_an_owner_that_is_stopped_is_alive),
 		TEST(test_a_mapping_does_not_keep_the_room_of_what_went),
 		TEST(test_a_backups_link_keeps_its_bytes),
