@@ -10,7 +10,7 @@ SONAME = libgetme-client.so.0
 # common/, the storage engine.
 COMMON = backup backup_folder check check_segment checksum compaction \
 	compaction_graves compaction_lines compaction_output \
-	compaction_pick digest engine_arena engine_backup engine_branch engine_cold \
+	compaction_pick digest engine_arena engine_backup engine_branch engine_branch_read engine_cold \
 	engine_compact engine_decide engine_local engine_log engine_many \
 	engine_read engine_scan engine_settle engine_share engine_stats \
 	engine_throttle engine_worker engine_write entry events finding \

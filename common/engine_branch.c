@@ -1,47 +1,15 @@
-#include "common/engine_branch.h"
-
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/engine_cold.h"
-#include "common/mailbox.h"
-#include "common/pool.h"
+#include "common/engine_branch_internal.h"
 
 enum {
-	/* errands under way whose memory is kept: 1 MiB */
-	ERRANDS_KEPT = 4096,
+	/* errands that are kept for the next requests, with their blocks */
+	ERRANDS_KEPT = 1024,
+	BLOCK_KEPT = 16 << 10, /* bytes of each */
 	/* rounds of one turn; what is left comes with the next wake */
 	ROUNDS_MAX = 64,
-	BUFFER_KEEP = 1 << 20,
-};
-
-struct branch {
-	struct engine engine; /* first */
-	struct engine_host host;
-	struct local *local;
-	struct retire_reader reader;
-	struct request_list submitted;
-	struct mailbox back;
-	struct pool errands;
-	struct view_buffer buffer;
-	struct engine_item item;
-	bool in_turn;
-};
-
-/* A request that the engine has, and what its answer is made of. */
-struct errand {
-	struct mail mail; /* first */
-	struct branch *branch;
-	struct engine_request *request;
-	/* the request's own, while these are the errand's */
-	void (*done)(struct engine_request *request);
-	void *user;
-	/* copies; owned */
-	struct engine_item *items; /* with their small bytes behind */
-	struct engine_stat *stats;
-	char *text;
 };
 
 static struct branch *branch_of(struct engine *engine)
@@ -69,11 +37,22 @@ static uint8_t *copy_bytes(struct engine_bytes *bytes, uint8_t *to)
 	return to + bytes->len;
 }
 
+static int reserve(struct errand *errand, size_t len)
+{
+	if (errand->cap >= len)
+		return 0;
+	free(errand->block);
+	errand->block = malloc(len);
+	errand->cap = errand->block ? len : 0;
+	return errand->block ? 0 : -ENOMEM;
+}
+
 /* A value that has memory of its own comes along; the rest is copied. */
 static int copy_items(struct errand *errand)
 {
 	struct engine_request *request = errand->request;
-	size_t len = request->n_items * sizeof(*errand->items);
+	struct engine_item *items;
+	size_t len = request->n_items * sizeof(*items);
 	uint8_t *to;
 	size_t i;
 
@@ -81,12 +60,12 @@ static int copy_items(struct errand *errand)
 		return 0;
 	for (i = 0; i < request->n_items; i++)
 		len += small_bytes(&request->items[i]);
-	errand->items = malloc(len);
-	if (!errand->items)
+	if (reserve(errand, len) < 0)
 		return -ENOMEM;
-	to = (uint8_t *)(errand->items + request->n_items);
+	items = errand->block;
+	to = (uint8_t *)(items + request->n_items);
 	for (i = 0; i < request->n_items; i++) {
-		struct engine_item *item = &errand->items[i];
+		struct engine_item *item = &items[i];
 
 		*item = request->items[i];
 		request->items[i].value_owner = NULL;
@@ -94,6 +73,7 @@ static int copy_items(struct errand *errand)
 		if (!item->value_owner)
 			to = copy_bytes(&item->value, to);
 	}
+	errand->items = items;
 	return 0;
 }
 
@@ -105,10 +85,9 @@ static int copy_stats(struct errand *errand)
 
 	if (len == 0)
 		return 0;
-	errand->stats = malloc(len);
-	if (!errand->stats)
+	if (reserve(errand, len) < 0)
 		return -ENOMEM;
-	memcpy(errand->stats, request->stats, len);
+	errand->stats = memcpy(errand->block, request->stats, len);
 	return 0;
 }
 
@@ -166,22 +145,47 @@ void local_take_errands(struct local *local)
 
 /* ---- on the branch's thread ---- */
 
-static void finish(struct engine_request *request, int result)
+static struct errand *errand_new(struct branch *branch)
 {
-	request->result = result;
-	request->done(request);
+	struct errand *errand = branch->free_errands;
+
+	if (!errand)
+		return calloc(1, sizeof(*errand));
+	branch->free_errands = errand->next_free;
+	branch->n_free_errands--;
+	return errand;
 }
 
-static void send(struct branch *branch, struct engine_request *request)
+static void errand_free(struct branch *branch, struct errand *errand)
 {
-	struct errand *errand = pool_take(&branch->errands);
+	free(errand->text);
+	errand->text = NULL;
+	errand->items = NULL;
+	errand->stats = NULL;
+	if (errand->cap > BLOCK_KEPT) {
+		free(errand->block);
+		errand->block = NULL;
+		errand->cap = 0;
+	}
+	if (branch->n_free_errands >= ERRANDS_KEPT) {
+		free(errand->block);
+		free(errand);
+		return;
+	}
+	errand->next_free = branch->free_errands;
+	branch->free_errands = errand;
+	branch->n_free_errands++;
+}
+
+void branch_send(struct branch *branch, struct engine_request *request)
+{
+	struct errand *errand = errand_new(branch);
 	struct local *local = branch->local;
 
 	if (!errand) {
-		finish(request, -ENOMEM);
+		local_finish(request, -ENOMEM);
 		return;
 	}
-	memset(errand, 0, sizeof(*errand));
 	errand->branch = branch;
 	errand->request = request;
 	errand->done = request->done;
@@ -192,13 +196,13 @@ static void send(struct branch *branch, struct engine_request *request)
 		local->host.wake(local->host.ctx);
 }
 
-static void drop_items(struct errand *errand, size_t n)
+/* Of values that nobody has taken. */
+static void drop_owners(struct errand *errand, size_t n)
 {
 	size_t i;
 
 	for (i = 0; errand->items && i < n; i++)
 		free(errand->items[i].value_owner);
-	free(errand->items);
 }
 
 static void end(struct errand *errand)
@@ -211,10 +215,8 @@ static void end(struct errand *errand)
 	request->user = errand->user;
 	/* It may be gone after this. */
 	request->done(request);
-	drop_items(errand, n_items);
-	free(errand->stats);
-	free(errand->text);
-	pool_give(&branch->errands, errand);
+	drop_owners(errand, n_items);
+	errand_free(branch, errand);
 }
 
 static void take_back(struct branch *branch)
@@ -227,103 +229,6 @@ static void take_back(struct branch *branch)
 		end(errand_of(mail));
 		mail = next;
 	}
-}
-
-/* ---- gets ---- */
-
-/* Some that are read together. */
-struct gets {
-	struct branch *branch;
-	size_t n;
-	struct engine_request *requests[VIEW_STAGED];
-	struct view_key keys[VIEW_STAGED];
-};
-
-static void answer(struct branch *branch, struct engine_request *request,
-		   const struct view_entry *entry)
-{
-	struct engine_item *item = &branch->item;
-
-	memset(item, 0, sizeof(*item));
-	cold_fill(item, entry);
-	item->key = request->keys[0];
-	request->items = item;
-	request->n_items = 1;
-	finish(request, 0);
-}
-
-/* What is not plainly there or not is seen to by who may do something. */
-static void tell(void *ctx, size_t i, int result,
-		 const struct view_entry *entry)
-{
-	const struct gets *gets = ctx;
-	struct engine_request *request = gets->requests[i];
-
-	if (result == 0) {
-		answer(gets->branch, request, entry);
-	} else if (result == VIEW_NOT_FOUND) {
-		request->n_items = 0;
-		finish(request, ENGINE_NOT_FOUND);
-	} else {
-		send(gets->branch, request);
-	}
-}
-
-static void add(struct gets *gets, struct engine_request *request)
-{
-	const struct engine_bytes *key = &request->keys[0];
-	struct view_key *to = &gets->keys[gets->n];
-
-	to->data = key->data;
-	to->len = key->len;
-	to->digest = digest_of(gets->branch->local->store->secret, key->data,
-			       key->len);
-	gets->requests[gets->n++] = request;
-}
-
-/*
- * The view is made here: a clear that was acknowledged before these requests
- * came is seen, and so is what was written after it.
- */
-static void read_all(struct gets *gets)
-{
-	struct branch *branch = gets->branch;
-	struct local *local = branch->local;
-	struct store *store = local->store;
-	enum view_want want =
-		gets->requests[0]->op == ENGINE_GET ? VIEW_VALUE : VIEW_HEAD;
-	struct view view;
-
-	retire_enter(&store->retire, &branch->reader);
-	view = store_view_now(store);
-	view_get_each(&view, gets->keys, gets->n, want, &branch->buffer, tell,
-		      gets);
-	if (retire_leave(&store->retire, &branch->reader))
-		local->host.wake(local->host.ctx);
-	view_buffer_trim(&branch->buffer, BUFFER_KEEP);
-}
-
-static bool is_get(const struct local *local,
-		   const struct engine_request *request, enum engine_op op)
-{
-	return request->op == op && local_check(local, request) == 0;
-}
-
-/* As many of the first ones as are gets of one kind; LIST is not empty. */
-static bool get_some(struct branch *branch, struct request_list *list)
-{
-	enum engine_op op = list->first->op;
-	struct gets gets = { .branch = branch };
-
-	if (op != ENGINE_GET && op != ENGINE_STAT)
-		return false;
-	while (gets.n < VIEW_STAGED && list->first &&
-	       is_get(branch->local, list->first, op))
-		add(&gets, request_list_pop(list));
-	if (gets.n == 0)
-		return false;
-	read_all(&gets);
-	return true;
 }
 
 /* ---- engine_ops ---- */
@@ -344,8 +249,8 @@ static void begin_round(struct branch *branch)
 
 	request_list_init(&branch->submitted);
 	while (round.first) {
-		if (!get_some(branch, &round))
-			send(branch, request_list_pop(&round));
+		if (!branch_read_some(branch, &round))
+			branch_send(branch, request_list_pop(&round));
 	}
 }
 
@@ -396,12 +301,18 @@ static int branch_close(struct engine *engine)
 {
 	struct branch *branch = branch_of(engine);
 	struct engine_request *request;
+	struct errand *errand;
 
 	take_back(branch);
 	while ((request = request_list_pop(&branch->submitted)) != NULL)
-		finish(request, ENGINE_CLOSED);
+		local_finish(request, ENGINE_CLOSED);
+	while ((errand = branch->free_errands) != NULL) {
+		branch->free_errands = errand->next_free;
+		free(errand->block);
+		free(errand);
+	}
 	view_buffer_deinit(&branch->buffer);
-	pool_deinit(&branch->errands);
+	free(branch->many.arena.data);
 	free(branch);
 	return 0;
 }
@@ -428,7 +339,6 @@ int local_branch(struct engine *engine, const struct engine_host *host,
 	branch->host = *host;
 	branch->local = local;
 	request_list_init(&branch->submitted);
-	pool_init(&branch->errands, sizeof(struct errand), ERRANDS_KEPT);
 	retire_add_reader(&local->store->retire, &branch->reader);
 	*out = &branch->engine;
 	return 0;

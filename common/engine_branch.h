@@ -2,12 +2,12 @@
  * engine_branch: a further way into the local engine, for a loop on a thread
  * of its own.
  *
- * A branch answers gets that memory can answer itself, through a view, as the
- * engine's own thread does; it takes no lock and waits for nobody.  All else
- * (writes, what is on the disk, what is damaged or has expired, scans, stats)
- * becomes an errand: the request goes to the engine's thread by a mailbox,
- * and comes back by another one with copies of what the answer points to,
- * which on that thread ends with done.
+ * A branch answers gets, of one key or a few, by itself where memory can
+ * answer them, through a view, as the engine's own thread does; it takes no
+ * lock and waits for nobody.  All else (writes, what is on the disk, what is
+ * damaged or has expired, scans, stats) becomes an errand: the request goes to
+ * the engine's thread by a mailbox, and comes back by another one with copies
+ * of what the answer points to, which on that thread ends with done.
  *
  *	branch's thread			engine's thread
  *	submit -> turn: get ── view

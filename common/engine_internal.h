@@ -16,7 +16,7 @@
  *	engine_throttle.c	writes wait where compaction falls behind
  *	engine_backup.c	a backup, on a thread of its own
  *	engine_share.c	descriptors for readers in other processes
- *	engine_branch.c	further threads
+ *	engine_branch.c	further threads, engine_branch_read.c what they read
  *	engine_stats.c	rows of stats, state, events
  */
 #ifndef GETME_COMMON_ENGINE_INTERNAL_H

@@ -215,6 +215,8 @@ static void open_engine(void)
 			 0);
 }
 
+static uint64_t n_threads = 1;
+
 static int begin(void **state)
 {
 	struct limits limits;
@@ -227,6 +229,7 @@ static int begin(void **state)
 	snprintf(store, sizeof(store), "%s/store", dir);
 	logging_init(-1, LOGGING_ERROR, false);
 	limits_default(&limits);
+	limits.threads = n_threads;
 	loop = loop_new();
 	assert_non_null(loop);
 	open_engine();
@@ -234,11 +237,18 @@ static int begin(void **state)
 	assert_int_equal(listener_open(&listener, path, 0600, &failure), 0);
 	assert_int_equal(server_new(loop, engine, &listener, &limits, &server),
 			 0);
+	assert_int_equal(server_start(server), 0);
 	stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	stop_watch = loop_watch_new(loop, stop_fd, stop, NULL);
 	assert_non_null(stop_watch);
 	assert_int_equal(loop_watch_set(stop_watch, LOOP_READ), 0);
 	return pthread_create(&thread, NULL, run, loop);
+}
+
+static int begin_with_two(void **state)
+{
+	n_threads = 2;
+	return begin(state);
 }
 
 static int end(void **state)
@@ -506,6 +516,7 @@ enum {
 /* ---- the client ---- */
 
 static struct client client;
+static struct client other; /* the first loop's, where there are two */
 static uint8_t replies[REPLIES_MAX];
 
 /* Reads until LEN bytes from OFF on are there. */
@@ -577,6 +588,13 @@ static bool comes_to_rest(struct burst *bursts, size_t n)
 	return false;
 }
 
+static void leave(void)
+{
+	client_close(&client);
+	if (n_threads > 1)
+		client_close(&other);
+}
+
 static void make_keys(void)
 {
 	memset(value, 'v', sizeof(value));
@@ -603,6 +621,8 @@ static void fill(void)
 static void join(void)
 {
 	make_keys();
+	if (n_threads > 1)
+		assert_int_equal(client_connect(&other, path, NULL), 0);
 	assert_int_equal(client_connect(&client, path, NULL), 0);
 	fill();
 }
@@ -652,7 +672,7 @@ static void test_each_kind_of_request_allocates_nothing(void **state)
 		}
 		buffer_deinit(&bursts[i].bytes);
 	}
-	client_close(&client);
+	leave();
 	assert_int_equal(n_failed, 0);
 }
 
@@ -680,7 +700,7 @@ static void test_all_kinds_in_turn_allocate_nothing(void **state)
 	assert_true(comes_to_rest(bursts, N_KINDS));
 	for (size_t i = 0; i < N_KINDS; i++)
 		buffer_deinit(&bursts[i].bytes);
-	client_close(&client);
+	leave();
 }
 
 int main(void)
@@ -691,6 +711,12 @@ int main(void)
 			end),
 		cmocka_unit_test_setup_teardown(
 			test_all_kinds_in_turn_allocate_nothing, begin, end),
+		cmocka_unit_test_setup_teardown(
+			test_each_kind_of_request_allocates_nothing,
+			begin_with_two, end),
+		cmocka_unit_test_setup_teardown(
+			test_all_kinds_in_turn_allocate_nothing, begin_with_two,
+			end),
 	};
 
 	/* The first one loads a library. */

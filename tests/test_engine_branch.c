@@ -313,6 +313,14 @@ static void test_bad_requests_are_refused(void **state)
 	assert_int_equal(ask(f, &request), -EINVAL);
 }
 
+static void check_many(const struct rig_request *request)
+{
+	assert_string_equal(request->items[0].value, "first");
+	assert_int_equal(request->items[1].result, ENGINE_NOT_FOUND);
+	assert_string_equal(request->items[2].key, "two");
+	assert_string_equal(request->items[2].value, "second");
+}
+
 static void test_many_keys_come_back_with_their_values(void **state)
 {
 	struct fixture *f = *state;
@@ -325,13 +333,57 @@ static void test_many_keys_come_back_with_their_values(void **state)
 	request.keys[1] = (struct engine_bytes){ "none", 4 };
 	request.keys[2] = (struct engine_bytes){ "two", 3 };
 	request.request.n_keys = 3;
+	/* By itself, and then by the pool, as nothing is in memory. */
+	assert_int_equal(ask_alone(f, &request), 0);
+	check_many(&request);
+	f->main.hook.io.map = NULL;
+	f->main.hook.nowait_error = -EAGAIN;
+	assert_int_equal(rig_simple(&f->main, ENGINE_CLEAR), 0);
+	assert_int_equal(rig_put(&f->main, "one", "first"), 0);
+	assert_int_equal(rig_put(&f->main, "two", "second"), 0);
 	assert_int_equal(ask(f, &request), 0);
-	assert_string_equal(request.items[0].value, "first");
-	assert_int_equal(request.items[1].result, ENGINE_NOT_FOUND);
-	assert_string_equal(request.items[2].key, "two");
-	assert_string_equal(request.items[2].value, "second");
+	check_many(&request);
+	assert_int_equal(rig_stat(&f->main, "errands"), 1);
 }
 
+/* More than a branch takes, too long for one, and one that has expired. */
+static void test_many_keys_that_are_not_plain_are_an_errand(void **state)
+{
+	enum { N = 65, LEN = 100000 };
+	struct fixture *f = *state;
+	struct engine_bytes keys[N];
+	char *value = malloc(LEN + 1);
+	struct rig_request request;
+	unsigned i;
+
+	assert_non_null(value);
+	memset(value, 'v', LEN);
+	value[LEN] = '\0';
+	assert_int_equal(rig_put(&f->main, "key", "value"), 0);
+	assert_int_equal(rig_put(&f->main, "long", value), 0);
+	rig_fill_put(&request, "late", "value", ENGINE_DEFAULT);
+	request.mutations[0].expires_at_ms = 1;
+	assert_int_equal(ask(f, &request), 0);
+	for (i = 0; i < N; i++)
+		keys[i] = (struct engine_bytes){ "key", 3 };
+	rig_fill_get(&request, "key");
+	request.request.op = ENGINE_GET_MANY;
+	request.request.keys = keys;
+	request.request.n_keys = N;
+	assert_int_equal(ask(f, &request), 0);
+	assert_string_equal(request.items[7].value, "value");
+	request.request.n_keys = N - 1;
+	assert_int_equal(ask_alone(f, &request), 0);
+	keys[1] = (struct engine_bytes){ "late", 4 };
+	request.request.n_keys = 2;
+	assert_int_equal(ask(f, &request), 0);
+	assert_int_equal(request.items[1].result, ENGINE_NOT_FOUND);
+	keys[1] = (struct engine_bytes){ "long", 4 };
+	assert_int_equal(ask(f, &request), 0);
+	assert_int_equal(request.items[1].value[0], 'v');
+	assert_int_equal(rig_stat(&f->main, "errands"), 4);
+	free(value);
+}
 static void test_a_scan_comes_back_with_keys_and_values(void **state)
 {
 	struct fixture *f = *state;
@@ -840,6 +892,7 @@ int main(void)
 		T(test_a_file_system_that_cannot_tell_is_asked_once),
 		T(test_bad_requests_are_refused),
 		T(test_many_keys_come_back_with_their_values),
+		T(test_many_keys_that_are_not_plain_are_an_errand),
 		T(test_a_scan_comes_back_with_keys_and_values),
 		T(test_stats_and_state),
 		T(test_the_text_of_a_failure_comes_back),
