@@ -83,19 +83,13 @@ static void add(struct gets *gets, struct engine_request *request)
 static void read_all(struct gets *gets)
 {
 	struct branch *branch = gets->branch;
-	struct local *local = branch->local;
-	struct store *store = local->store;
 	enum view_want want =
 		gets->requests[0]->op == ENGINE_GET ? VIEW_VALUE : VIEW_HEAD;
-	struct view view;
+	struct view view = begin_reading(branch);
 
-	retire_enter(&store->retire, &branch->reader);
-	view = store_view_now(store);
 	view_get_each(&view, gets->keys, gets->n, want, &branch->buffer, tell,
 		      gets);
-	if (retire_leave(&store->retire, &branch->reader))
-		local->host.wake(local->host.ctx);
-	view_buffer_trim(&branch->buffer, BUFFER_KEEP);
+	end_reading(branch);
 }
 
 static bool is_get(const struct local *local,

@@ -646,9 +646,9 @@ static void read_one(struct reader *reader, unsigned i)
 	unsigned clears = atomic_load(&race->begun_clears);
 	unsigned at_least = atomic_load(&race->acknowledged[i]);
 	struct rig_request request;
-	unsigned key = 0;
-	unsigned number = 0;
+	unsigned number;
 	char name[16];
+	char *end;
 
 	key_of(i, name);
 	rig_fill_get(&request, name);
@@ -661,10 +661,11 @@ static void read_one(struct reader *reader, unsigned i)
 		return;
 	}
 	if (request.request.result != 0 ||
-	    sscanf(request.value, "%u %u", &key, &number) != 2 || key != i) {
+	    strtoul(request.value, &end, 10) != i) {
 		reader->fault = "another key's value, or an error";
 		return;
 	}
+	number = (unsigned)strtoul(end, NULL, 10);
 	reader->n_found++;
 	if (number < at_least && clears == atomic_load(&race->begun_clears))
 		reader->fault = "older than what was acknowledged";

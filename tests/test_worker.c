@@ -105,7 +105,7 @@ static void *run(void *ctx)
 		.durability = ENGINE_NONE,
 	};
 	struct engine_local_error error;
-	struct engine *engine;
+	struct engine *engine = NULL;
 
 	snprintf(store, sizeof(store), "%s/store", f->dir);
 	must(loop && engine_local_open(&options, &host, &engine, &error) == 0,
