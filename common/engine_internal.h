@@ -154,6 +154,7 @@ struct engine_throttle {
 	uint64_t credit_ms;    /* when credit was added last */
 	int64_t credit;	       /* bytes that may be written now */
 	uint64_t n_held;       /* writes that had to wait */
+	bool has_deadlines;    /* maybe, those that wait */
 	uint64_t seen_ms;      /* when the log's bytes were looked at last */
 	uint64_t seen_bytes;   /* and how many there were */
 	uint64_t log_rate;     /* bytes a second of the log, the mean */
@@ -284,7 +285,9 @@ void local_expire(struct local *local, const struct digest *digest,
 		  const void *key, size_t key_len,
 		  const struct index_place *place);
 
-/* Writes that had to wait go ahead of what was submitted later. */
+/* All of LIST, which is empty then, go ahead of what was submitted. */
+void local_submit_first(struct local *local, struct request_list *list);
+/* So do the writes that had to wait. */
 void local_release_held(struct local *local);
 /*
  * A record without entries; INDEX, of a clear, is taken over.  0 or -ENOMEM,
@@ -351,8 +354,14 @@ void local_throttle_end(struct local *local, uint64_t bytes);
  */
 void local_throttle_turn(struct local *local);
 
-/* Whether a write has to wait; those behind it wait as well. */
-bool local_throttle_holds(const struct local *local);
+/*
+ * Whether REQUEST, a write that is to be decided, has to wait; those behind
+ * it wait as well.  One that was let go on does not, this once.
+ */
+bool local_throttle_holds(const struct local *local,
+			  struct engine_request *request);
+/* It waits, for that or for a clear. */
+void local_throttle_hold(struct local *local, struct engine_request *request);
 /* One of LEN bytes goes to the log. */
 void local_throttle_take(struct local *local, uint64_t len);
 

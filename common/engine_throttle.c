@@ -1,4 +1,5 @@
 #include "common/engine_internal.h"
+#include "common/entry.h"
 #include "common/monotonic.h"
 
 /*
@@ -78,6 +79,52 @@ static void add_credit(struct local *local)
 		throttle->credit = rate * BURST_MS;
 }
 
+void local_throttle_hold(struct local *local, struct engine_request *request)
+{
+	if (local->n_clears == 0)
+		local->throttle.n_held++;
+	if (request->deadline_ms != 0)
+		local->throttle.has_deadlines = true;
+	request_list_push(&local->held, request);
+}
+
+/* What it will take in the log, about. */
+static int64_t len_of(const struct engine_request *request)
+{
+	int64_t len = 0;
+
+	for (size_t i = 0; i < request->n_mutations; i++)
+		len += (int64_t)(request->mutations[i].key.len +
+				 request->mutations[i].value.len) +
+		       ENTRY_HEAD_LEN;
+	return len;
+}
+
+/*
+ * As many as there is credit for, the oldest first: to begin all of a
+ * thousand anew each time, only to hold them again, would take longer than
+ * what they wait for.  Nothing passes a clear.
+ */
+static void release_some(struct local *local)
+{
+	int64_t credit = local->throttle.credit;
+	struct request_list some;
+
+	request_list_init(&some);
+	while (credit > 0 && local->held.first &&
+	       local->held.first->op == ENGINE_WRITE) {
+		struct engine_request *request = request_list_pop(&local->held);
+
+		credit -= len_of(request);
+		request->internal = local;
+		request_list_push(&some, request);
+	}
+	if (some.first)
+		local_submit_first(local, &some);
+	else
+		local_release_held(local);
+}
+
 /* Who waits no longer is told so now, not when the others may go on. */
 static void refuse_late(struct local *local)
 {
@@ -85,8 +132,12 @@ static void refuse_late(struct local *local)
 	struct engine_request *request;
 	uint64_t now = monotonic_ms();
 
+	if (!local->throttle.has_deadlines)
+		return;
+	local->throttle.has_deadlines = false;
 	request_list_init(&local->held);
 	while ((request = request_list_pop(&all)) != NULL) {
+		local->throttle.has_deadlines |= request->deadline_ms != 0;
 		if (request->deadline_ms != 0 && now > request->deadline_ms)
 			local_finish(request, ENGINE_DEADLINE);
 		else
@@ -149,15 +200,22 @@ void local_throttle_turn(struct local *local)
 		add_credit(local);
 	if (!local->held.first)
 		return;
-	if (local->n_clears == 0 && (!on || throttle->credit > 0))
-		local_release_held(local);
-	else
+	if (local->n_clears > 0 || (on && throttle->credit <= 0))
 		refuse_late(local);
+	else if (on)
+		release_some(local);
+	else
+		local_release_held(local);
 }
 
-bool local_throttle_holds(const struct local *local)
+bool local_throttle_holds(const struct local *local,
+			  struct engine_request *request)
 {
-	return local->throttle.on &&
+	bool was_released = request->internal == local;
+
+	if (was_released)
+		request->internal = NULL;
+	return local->throttle.on && !was_released &&
 	       (local->held.first || local->throttle.credit <= 0);
 }
 

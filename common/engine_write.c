@@ -167,9 +167,8 @@ void local_settled(struct local *local, struct engine_request *request,
 		local_finish(request, ENGINE_CLOSED);
 		return;
 	}
-	if (local->n_clears > 0 || local_throttle_holds(local)) {
-		local->throttle.n_held += local->n_clears == 0;
-		request_list_push(&local->held, request);
+	if (local_throttle_holds(local, request) || local->n_clears > 0) {
+		local_throttle_hold(local, request);
 		return;
 	}
 	draft.result = draft_init(&draft, local, request);
@@ -325,15 +324,20 @@ static void tell_versions(const struct write *write)
 	}
 }
 
+void local_submit_first(struct local *local, struct request_list *list)
+{
+	if (!list->first)
+		return;
+	*list->last = local->submitted.first;
+	if (local->submitted.first)
+		list->last = local->submitted.last;
+	local->submitted = *list;
+	request_list_init(list);
+}
+
 void local_release_held(struct local *local)
 {
-	if (!local->held.first)
-		return;
-	*local->held.last = local->submitted.first;
-	if (local->submitted.first)
-		local->held.last = local->submitted.last;
-	local->submitted = local->held;
-	request_list_init(&local->held);
+	local_submit_first(local, &local->held);
 }
 
 static void end_special(struct local *local, struct write *write, int result)

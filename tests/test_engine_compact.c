@@ -467,6 +467,47 @@ static void test_writes_wait_where_it_falls_behind(void **state)
 	expect_all(rig, 39);
 }
 
+/* However many turns they wait, each is counted once, and none overtakes. */
+static void test_writes_that_wait_go_on_in_their_order(void **state)
+{
+	enum { N = 64 };
+	static struct rig_request puts[N];
+	static char keys[N][8];
+	struct engine_rig *rig = *state;
+	struct local *local;
+	uint64_t n_before;
+
+	rig->options.compaction.bytes_a_second = 1;
+	rig_reopen(rig);
+	local = (struct local *)(void *)rig->engine;
+	put_all(rig, 0);
+	put_half(rig);
+	put_half(rig);
+	local->throttle.rate = 1;
+	while (!local->throttle.on) {
+		sched_yield();
+		rig_turn(rig);
+	}
+	n_before = rig_stat(rig, "writes_throttled");
+	/* A few a millisecond, from now on. */
+	local->throttle.rate = 1000;
+	local->throttle.credit = -1000;
+	memset(puts, 0, sizeof(puts));
+	for (unsigned i = 0; i < N; i++) {
+		snprintf(keys[i], sizeof(keys[i]), "w%u", i);
+		rig_fill_put(&puts[i], keys[i], keys[i], ENGINE_NONE);
+		rig_begin(rig, &puts[i]);
+	}
+	rig_turn(rig);
+	assert_ptr_equal(local->held.first, &puts[0].request);
+	for (unsigned i = 0; i < N; i++)
+		assert_int_equal(rig_wait(rig, &puts[i]), 0);
+	for (unsigned i = 1; i < N; i++)
+		assert_true(puts[i].order == puts[i - 1].order + 1);
+	assert_int_equal(rig_stat(rig, "writes_throttled"), n_before + N);
+	assert_int_equal(rig_count(rig), N_KEYS + N);
+}
+
 /* A put that waits is before a clear that was sent after it. */
 static void test_a_clear_comes_behind_writes_that_wait(void **state)
 {
@@ -549,6 +590,7 @@ int main(void)
 		test_by_hand(test_without_room_it_fails_and_nothing_is_lost),
 		test_by_hand(test_a_read_only_store_is_not_compacted),
 		test(test_writes_wait_where_it_falls_behind),
+		test(test_writes_that_wait_go_on_in_their_order),
 		test(test_a_clear_comes_behind_writes_that_wait),
 		test(test_a_write_that_waits_has_its_deadline),
 	};
