@@ -5,7 +5,9 @@
 #include "common/engine_decide.h"
 
 enum {
-	PREFETCH_AHEAD = 8, /* records */
+	/* records; less is not there in time, more is gone again */
+	BUCKETS_AHEAD = 16,
+	SLOTS_AHEAD = 8,
 };
 
 /* ---- into the group ---- */
@@ -415,31 +417,43 @@ static void end_record(struct local *local, struct log_record *log_record)
 	write_free(local, write);
 }
 
-/* The first key's bucket, before the record's turn comes. */
-static void prefetch(const struct local *local, const struct log_record *record)
+/* The memory of a record's first key, before the record's turn comes. */
+static void prefetch(const struct local *local, const struct log_record *record,
+		     void (*how)(const struct lookup_map *map,
+				 const struct digest *digest))
 {
 	const struct record *whole =
 		(const struct record *)(const void *)record;
 
 	if (whole->n_ops > 0)
-		lookup_prefetch(index_map(local->store->index),
-				&whole->digests[0]);
+		how(index_map(local->store->index), &whole->digests[0]);
 }
 
+/*
+ * Each record's bucket is fetched some records ahead, and its slot when the
+ * bucket is there: a group waits for the memory less often than once a key.
+ */
 void local_complete(struct local *local, struct log_queue *done)
 {
 	struct log_record *record = done->first;
-	struct log_record *ahead = record;
-	int n_ahead = 0;
+	struct log_record *slot_of = record;
+	struct log_record *bucket_of = record;
+	int n_slots = 0; /* that are ahead of the record */
+	int n_buckets = 0;
 
 	while (record) {
 		struct log_record *next = record->next;
 
-		for (; ahead && n_ahead < PREFETCH_AHEAD; n_ahead++) {
-			prefetch(local, ahead);
-			ahead = ahead->next;
+		for (; bucket_of && n_buckets < BUCKETS_AHEAD; n_buckets++) {
+			prefetch(local, bucket_of, lookup_prefetch);
+			bucket_of = bucket_of->next;
 		}
-		n_ahead--;
+		for (; slot_of && n_slots < SLOTS_AHEAD; n_slots++) {
+			prefetch(local, slot_of, lookup_prefetch_slot);
+			slot_of = slot_of->next;
+		}
+		n_buckets--;
+		n_slots--;
 		end_record(local, record);
 		record = next;
 	}
