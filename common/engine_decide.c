@@ -29,9 +29,16 @@ enum look {
 
 /* ---- looking at keys ---- */
 
-static bool expired(const struct draft *draft, uint64_t expires_at_ms)
+/* All keys of a write are looked at at one moment. */
+static bool expired(struct draft *draft, uint64_t expires_at_ms)
 {
-	return expires_at_ms != 0 && draft->now_ms >= expires_at_ms;
+	struct io *io = draft->local->store->io;
+
+	if (expires_at_ms == 0)
+		return false;
+	if (draft->now_ms == 0)
+		draft->now_ms = io->clock_ms(io);
+	return draft->now_ms >= expires_at_ms;
 }
 
 /* The newest pending write of the key tells what it will be. */
@@ -432,12 +439,20 @@ int draft_init(struct draft *draft, struct local *local,
 {
 	size_t n = request->n_mutations;
 
-	memset(draft, 0, sizeof(*draft));
 	if (n > ENGINE_BATCH_MAX)
 		n = 1;
 	draft->local = local;
 	draft->request = request;
-	draft->now_ms = local->store->io->clock_ms(local->store->io);
+	draft->n_ops = 0;
+	memset(&draft->op_block, 0, sizeof(draft->op_block));
+	draft->depends = false;
+	draft->guessed = false;
+	draft->unsure = false;
+	draft->conditional = false;
+	draft->read = NULL;
+	draft->ticket = 0;
+	draft->now_ms = 0;
+	memset(&draft->value, 0, sizeof(draft->value));
 	draft->ops = n > 1 ? local_take(local, &draft->op_block,
 					n * sizeof(*draft->ops))
 			   : &draft->only_op;

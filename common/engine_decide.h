@@ -32,9 +32,9 @@ struct draft {
 	bool conditional;
 	struct settle *read; /* what the pool read for it; NULL: nothing */
 	uint64_t ticket;     /* the latest of those */
-	uint64_t now_ms;
-	struct block value; /* made for incr and touch */
-	int result;	    /* of DECIDE_ANSWER */
+	uint64_t now_ms;     /* since 1970; 0: nobody has asked yet */
+	struct block value;  /* made for incr and touch */
+	int result;	     /* of DECIDE_ANSWER */
 };
 
 /* 0 or -ENOMEM; released by draft_deinit in either case. */

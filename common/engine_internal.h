@@ -204,6 +204,7 @@ struct local {
 	struct pending pending;
 	struct pool writes;   /* struct write */
 	struct spares spares; /* all else that comes and goes */
+	uint64_t turn_ms;     /* since 1970; entries are stamped with it */
 	uint64_t next_ticket;
 	uint64_t done_ticket;
 	uint64_t seen_refusals;

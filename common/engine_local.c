@@ -194,12 +194,14 @@ static void begin_round(struct local *local)
 static void local_turn(struct engine *engine)
 {
 	struct local *local = (struct local *)(void *)engine;
+	struct io *io = local->store->io;
 	int rounds = 0;
 
 	/* done may not run a turn inside a turn. */
 	if (local->in_turn)
 		return;
 	local->in_turn = true;
+	local->turn_ms = io->clock_ms(io);
 	mapped_tick(&local->store->mapped, monotonic_ms());
 	retire_look(&local->store->retire);
 	local_take_errands(local);

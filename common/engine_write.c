@@ -16,8 +16,19 @@ static struct write *write_take(struct local *local)
 {
 	struct write *write = pool_take(&local->writes);
 
-	if (write)
-		memset(write, 0, sizeof(*write));
+	if (!write)
+		return NULL;
+	write->record = NULL;
+	write->request = NULL;
+	write->durability = ENGINE_DEFAULT;
+	write->ticket = 0;
+	write->index = NULL;
+	write->nodes = &write->only_node;
+	memset(&write->node_block, 0, sizeof(write->node_block));
+	memset(&write->value, 0, sizeof(write->value));
+	write->guessed = false;
+	write->unsure = false;
+	write->is_run_sync = false;
 	return write;
 }
 
@@ -66,9 +77,9 @@ static struct write *write_new(struct local *local, const struct record_op *ops,
 		return NULL;
 	write->record =
 		record_new_in(&local->spares, ops, n, store->secret, now_ms);
-	write->nodes = n == 1 ? &write->only_node
-			      : local_take(local, &write->node_block,
-					   n * sizeof(*write->nodes));
+	if (n > 1)
+		write->nodes = local_take(local, &write->node_block,
+					  n * sizeof(*write->nodes));
 	if (!write->record || !write->nodes ||
 	    store_reserve(store, write->record, local->pending.n_nodes) < 0) {
 		write_free(local, write);
@@ -82,7 +93,7 @@ static int submit_draft(struct draft *draft)
 	struct local *local = draft->local;
 	struct engine_request *request = draft->request;
 	struct write *write =
-		write_new(local, draft->ops, draft->n_ops, draft->now_ms);
+		write_new(local, draft->ops, draft->n_ops, local->turn_ms);
 
 	if (!write)
 		return -ENOMEM;

@@ -36,14 +36,12 @@ void discard_buffer(struct discard *discard, struct buffer *buffer)
 	buffer_init(buffer);
 }
 
-int discard_reserve(struct discard *discard, struct buffer *buffer, size_t len)
+int discard_take(struct discard *discard, struct buffer *buffer, size_t len)
 {
 	void *memory;
 	size_t cap;
 
 	assert(buffer->len == 0);
-	if (buffer->cap >= len)
-		return 0;
 	memory = spares_take(&discard->spares, len, &cap);
 	if (!memory)
 		return -ENOMEM;

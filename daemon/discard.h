@@ -27,11 +27,15 @@ struct discard {
 /* Takes BUFFER's memory, which is empty then. */
 void discard_buffer(struct discard *discard, struct buffer *buffer);
 
-/*
- * Sees that BUFFER, which is empty, has room for LEN bytes: in its own memory
- * or in what was discarded.  0 or -ENOMEM.
- */
-int discard_reserve(struct discard *discard, struct buffer *buffer, size_t len);
+/* Gives BUFFER, which is empty, a block for LEN bytes.  0 or -ENOMEM. */
+int discard_take(struct discard *discard, struct buffer *buffer, size_t len);
+
+/* The same, unless it has room for so many. */
+static inline int discard_reserve(struct discard *discard,
+				  struct buffer *buffer, size_t len)
+{
+	return buffer->cap >= len ? 0 : discard_take(discard, buffer, len);
+}
 
 /*
  * Some of it, LIMITS_DISCARD_ROUND bytes unless very much waits; says whether

@@ -81,12 +81,12 @@ static void make_room(struct request *request)
 static void fail_with(struct request *request,
 		      const struct message_error *error)
 {
-	buffer_consume(&request->reply, request->reply.len);
+	buffer_clear(&request->reply);
 	discard_reserve(&request->service->discard, &request->reply, ERROR_LEN);
 	metrics_add(&request->service->metrics.errors_total, 1);
 	request->state = REQUEST_DONE;
 	if (message_encode_error(&request->reply, request->id, error) < 0)
-		buffer_consume(&request->reply, request->reply.len);
+		buffer_clear(&request->reply);
 }
 
 void dispatch_fail(struct request *request, unsigned int code,

@@ -151,7 +151,7 @@ int output_add(struct output *output, struct buffer *buffer)
 		result = add_copy(output, buffer->data, len);
 	if (result < 0)
 		return result;
-	buffer_consume(buffer, buffer->len);
+	buffer_clear(buffer);
 	output->len += len;
 	return 0;
 }
@@ -204,7 +204,7 @@ int output_add_split(struct output *output, struct buffer *buffer,
 	if (add_copy(output, buffer->data + from, buffer->len - from) < 0)
 		return -ENOMEM;
 	output->len += buffer->len - from;
-	buffer_consume(buffer, buffer->len);
+	buffer_clear(buffer);
 	return 0;
 }
 
@@ -251,6 +251,18 @@ static void add_control(struct msghdr *message, union control *control, int fd)
 	message->msg_controllen = sizeof(*control);
 }
 
+/* The most frequent case, with less to tell the kernel. */
+static ssize_t send_one(const struct buffer *bytes, int fd, size_t max)
+{
+	size_t len = bytes->len < max ? bytes->len : max;
+	ssize_t n;
+
+	do {
+		n = send(fd, bytes->data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
 static ssize_t send_chunks(const struct output *output, int fd, size_t max)
 {
 	struct iovec iov[CHUNKS_AT_ONCE];
@@ -258,6 +270,8 @@ static ssize_t send_chunks(const struct output *output, int fd, size_t max)
 	union control control;
 	ssize_t n;
 
+	if (output->head == output->tail && output->head->fd < 0)
+		return send_one(&output->head->bytes, fd, max);
 	if (output->head->fd >= 0)
 		add_control(&message, &control, output->head->fd);
 	for (const struct output_chunk *chunk = output->head;

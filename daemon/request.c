@@ -84,7 +84,7 @@ struct request *request_new(struct service *service)
 
 static void empty(struct request *request, struct buffer *buffer)
 {
-	buffer_consume(buffer, buffer->len);
+	buffer_clear(buffer);
 	if (buffer->cap > LIMITS_RECORD_KEEP)
 		discard_buffer(&request->service->discard, buffer);
 }

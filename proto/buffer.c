@@ -65,10 +65,8 @@ static int grow(struct buffer *buffer, size_t len)
 	return 0;
 }
 
-int buffer_reserve(struct buffer *buffer, size_t len)
+int buffer_grow(struct buffer *buffer, size_t len)
 {
-	if (len <= buffer->cap - buffer->len)
-		return 0;
 	/*
 	 * At most as many bytes are moved as were consumed since the last
 	 * move, or else the buffer doubles: both are paid for.
@@ -80,20 +78,6 @@ int buffer_reserve(struct buffer *buffer, size_t len)
 	}
 	close_gap(buffer);
 	return grow(buffer, len);
-}
-
-int buffer_append(struct buffer *buffer, const void *data, size_t len)
-{
-	int r;
-
-	if (len == 0)
-		return 0;
-	r = buffer_reserve(buffer, len);
-	if (r < 0)
-		return r;
-	memcpy(buffer->data + buffer->len, data, len);
-	buffer->len += len;
-	return 0;
 }
 
 void buffer_consume(struct buffer *buffer, size_t len)
