@@ -20,6 +20,36 @@ void service_submit(struct service *service, struct engine_request *request)
 	service->turn_wanted = true;
 }
 
+static void engine_is_due(void *ctx)
+{
+	struct service *service = ctx;
+
+	service->engine_due_ms = 0;
+	service->turn_wanted = true;
+}
+
+/*
+ * A turn in MS, or earlier: a timer that is set already is let be, since to
+ * set one takes as long as some requests.
+ */
+static void set_engine_timer(struct service *service, int ms)
+{
+	uint64_t due_ms = clock_monotonic_ms() + (uint64_t)ms;
+
+	if (service->engine_due_ms != 0 && service->engine_due_ms <= due_ms)
+		return;
+	service->engine_due_ms = due_ms;
+	loop_timer_set(service->engine_timer, (uint64_t)ms);
+}
+
+static void clear_engine_timer(struct service *service)
+{
+	if (service->engine_due_ms == 0)
+		return;
+	service->engine_due_ms = 0;
+	loop_timer_clear(service->engine_timer);
+}
+
 static void give_turn(struct service *service)
 {
 	int ms;
@@ -33,9 +63,9 @@ static void give_turn(struct service *service)
 	if (ms == 0)
 		service->turn_wanted = true;
 	if (ms > 0)
-		loop_timer_set(service->engine_timer, (uint64_t)ms);
+		set_engine_timer(service, ms);
 	else
-		loop_timer_clear(service->engine_timer);
+		clear_engine_timer(service);
 	if (service->on_turn)
 		service->on_turn(service->ctx);
 }
@@ -95,7 +125,7 @@ int service_init(struct service *service, struct loop *loop,
 	service->chunks.discard = &service->discard;
 	service->decoder = message_decoder_new();
 	service->scratch = malloc(LIMITS_SCRATCH);
-	service->engine_timer = loop_timer_new(loop, want_turn, service);
+	service->engine_timer = loop_timer_new(loop, engine_is_due, service);
 	service->sweep_timer = loop_timer_new(loop, sweep, service);
 	if (!service->decoder || !service->scratch || !service->engine_timer ||
 	    !service->sweep_timer) {

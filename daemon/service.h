@@ -42,6 +42,7 @@ struct service {
 	struct connection *ready;	/* those to move on in this round */
 	struct connection *closed;	/* those to free after it */
 	struct loop_timer *engine_timer;
+	uint64_t engine_due_ms; /* CLOCK_MONOTONIC: its timer; 0: not set */
 	struct loop_timer *sweep_timer;
 	bool turn_wanted;
 	bool sweep_set;

@@ -149,6 +149,53 @@ static void test_the_engine_gets_its_turn_when_its_time_has_come(void **state)
 	rig.service.engine = engine;
 }
 
+/* Says these in turn, then that it wants none. */
+static const int *told_ms;
+
+static int told_timeout_ms(struct engine *engine)
+{
+	(void)engine;
+	return *told_ms < 0 ? -1 : *told_ms++;
+}
+
+/* The rounds that wait end only if the timer was set to the nearest time. */
+static void check_told(const int *told, unsigned int n_now, unsigned int n_late)
+{
+	static const struct engine_ops ops = {
+		.turn = turn,
+		.next_timeout_ms = told_timeout_ms,
+	};
+	struct engine busy = { .ops = &ops };
+	struct engine *engine = rig.engine;
+
+	told_ms = told;
+	rig.service.engine = &busy;
+	for (unsigned int i = 0; i < n_now; i++) {
+		rig.service.turn_wanted = true;
+		one_round();
+	}
+	assert_int_equal(n_turns, n_now);
+	while (n_turns < n_now + n_late)
+		assert_int_equal(loop_once(rig.loop, true), 0);
+	rig.service.engine = engine;
+}
+
+static void test_a_later_time_does_not_put_a_turn_off(void **state)
+{
+	static const int told[] = { 1, 10000000, -1 };
+
+	(void)state;
+	check_told(told, 2, 1);
+}
+
+static void test_an_earlier_time_comes_before_a_later_one(void **state)
+{
+	static const int told[] = { 10000000, 1, 1, -1 };
+
+	(void)state;
+	check_told(told, 2, 2);
+}
+
 static void test_connections_that_have_work_move_on_in_the_round(void **state)
 {
 	struct client client;
@@ -261,6 +308,8 @@ int main(void)
 		EACH(test_what_is_submitted_is_answered_in_the_next_turn),
 		EACH(test_an_engine_that_has_more_to_do_gets_more_turns),
 		EACH(test_the_engine_gets_its_turn_when_its_time_has_come),
+		EACH(test_a_later_time_does_not_put_a_turn_off),
+		EACH(test_an_earlier_time_comes_before_a_later_one),
 		EACH(test_connections_that_have_work_move_on_in_the_round),
 		EACH(test_a_sweep_ends_only_who_is_late),
 		EACH(test_all_connections_are_closed_at_the_end),
