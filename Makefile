@@ -120,7 +120,7 @@ E2E = attack hostile manifest_version notify put_rate records test_activation.sh
 	test_attack.sh test_backup.sh test_bad_input.sh test_check_repair.sh \
 	test_delete_most.sh test_full_disk.sh test_generator.sh test_getmectl.sh \
 	test_hostile.sh test_linear test_real_data.sh test_soak.sh test_start.sh \
-	test_sync_order.sh test_systemd_units.sh wire
+	test_sync_order.sh test_systemd_units.sh test_threads.sh wire
 E2E_ALONE = test_rates.sh
 
 # tests/torture/: everything at once, for long; all but `soak` is shared.

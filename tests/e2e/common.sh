@@ -136,9 +136,11 @@ run_daemon() {
 	exit 1
 }
 
-# start [OPTION...]: getmed on $store and $socket.
+# start [OPTION...]: getmed on $store and $socket; test_threads.sh gives it
+# $GETME_THREADS.
 start() {
-	run_daemon "$daemon" --store "$store" --socket "$socket" "$@"
+	run_daemon "$daemon" --store "$store" --socket "$socket" \
+		${GETME_THREADS:+--threads "$GETME_THREADS"} "$@"
 }
 
 # Sets $status to getmed's.
