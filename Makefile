@@ -48,8 +48,10 @@ GETMECTL = ctl_base64 ctl_batch ctl_check ctl_command ctl_exit ctl_export \
 SUPPORT = bench_rig child_daemon client_fixture compaction_lab ctl_run \
 	daemon_rig engine_rig fake_engine fake_server fake_store golden \
 	history hook_io message_equal msgpack_text pair_handle quota_io \
-	rest_kit segment_maker store_kit store_runs tempdir writer_model
-TESTS = test_allocations test_answers test_attach test_backup test_bitrot test_buffer test_bytes \
+	rest_kit segment_maker shared_store store_kit store_runs tempdir \
+	writer_model
+TESTS = test_allocations test_answers test_attach test_backup test_bitrot \
+	test_buffer test_bytes \
 	test_check test_check_rules test_checksum test_client_answer \
 	test_client_ask test_client_batch test_client_call \
 	test_client_connect test_client_deadline test_client_direct \

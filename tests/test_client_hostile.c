@@ -24,31 +24,18 @@
 #include <unistd.h>
 
 #include "client/direct_internal.h"
-#include "common/entry.h"
+#include "tests/support/shared_store.h"
 #include "tests/support/tempdir.h"
 
 enum {
 	N_KEYS = 2000,
-	N_CHUNKS = 5, /* of a family: all of the smallest table */
-	N_SEGMENTS = 4,
-	SEGMENT_LEN = 1 << 20,
-	FIRST_ENTRY = 64,
 	VALUE_LEN = 100,
 	N_READS = 60000,  /* while the thread scribbles */
 	SCRIBBLES = 2000, /* between two pauses of it */
-	ALIVE = 1,	  /* a thread's id in the owner's word */
 };
 
-/* One shared thing: what the test writes to, and what it was at first. */
-struct block {
-	int fd;
-	size_t len;
-	uint8_t *memory;
-	uint8_t *saved;
-};
-
-static struct block header, chunks[INDEX_N_FAMILIES][N_CHUNKS];
-static struct block segments[N_SEGMENTS];
+static struct shared_store store;
+static uint8_t *saved[SHARED_BLOCKS]; /* what was in its blocks at first */
 static struct getme *handle;
 static int peer;
 static char keys[N_KEYS][16];
@@ -56,73 +43,57 @@ static atomic_bool over;
 
 /* ---- in the place of client/direct_attach.c ---- */
 
+static int copy_of(int block)
+{
+	return dup(store.blocks[block].fd);
+}
+
 int direct_attach_index(struct direct *direct)
 {
-	return direct_map_add_header(&direct->map, dup(header.fd));
+	return direct_map_add_header(&direct->map, copy_of(SHARED_HEADER));
 }
 
 int direct_attach_chunk(struct direct *direct, enum index_family family,
 			unsigned int number)
 {
+	const int first =
+		family == INDEX_PRIMARY ? SHARED_PRIMARY : SHARED_OVERFLOW;
+
 	if (direct->n_asks++ >= DIRECT_ASKS_MAX)
 		return -ENOTCONN;
-	if (number >= N_CHUNKS)
+	if (number >= SHARED_CHUNKS)
 		return -ENODATA;
 	return direct_map_add_chunk(&direct->map, family, number,
-				    dup(chunks[family][number].fd));
+				    copy_of(first + (int)number));
 }
 
 int direct_attach_segment(struct direct *direct, uint32_t low)
 {
 	if (direct->n_asks++ >= DIRECT_ASKS_MAX)
 		return -ENOTCONN;
-	if (low < 1 || low > N_SEGMENTS)
+	if (low < 1 || low > SHARED_SEGMENTS)
 		return -ENODATA;
-	return direct_map_add_segment(&direct->map, low,
-				      dup(segments[low - 1].fd));
+	return direct_map_add_segment(&direct->map, SHARED_ID_BASE + low,
+				      copy_of(SHARED_SEGMENT + (int)low - 1));
 }
 
-/* ---- a store, by hand ---- */
+/* ---- a store ---- */
 
-static void block_init(struct block *block, size_t len)
+static void save(void)
 {
-	block->len = len;
-	block->fd = memfd_create("hostile", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	assert_true(block->fd >= 0);
-	assert_int_equal(ftruncate(block->fd, (off_t)len), 0);
-	block->memory = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED,
-			     block->fd, 0);
-	assert_true(block->memory != MAP_FAILED);
-	assert_int_equal(fcntl(block->fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
-	block->saved = malloc(len);
-	assert_non_null(block->saved);
+	for (int i = 0; i < SHARED_BLOCKS; i++) {
+		const struct shared_block *block = &store.blocks[i];
+
+		saved[i] = malloc(block->len);
+		assert_non_null(saved[i]);
+		memcpy(saved[i], block->memory, block->len);
+	}
 }
 
-static void block_deinit(struct block *block)
+static void restore(void)
 {
-	munmap(block->memory, block->len);
-	close(block->fd);
-	free(block->saved);
-}
-
-static void each_block(void (*each)(struct block *block))
-{
-	each(&header);
-	for (int f = 0; f < INDEX_N_FAMILIES; f++)
-		for (int i = 0; i < N_CHUNKS; i++)
-			each(&chunks[f][i]);
-	for (int i = 0; i < N_SEGMENTS; i++)
-		each(&segments[i]);
-}
-
-static void save(struct block *block)
-{
-	memcpy(block->saved, block->memory, block->len);
-}
-
-static void restore(struct block *block)
-{
-	memcpy(block->memory, block->saved, block->len);
+	for (int i = 0; i < SHARED_BLOCKS; i++)
+		memcpy(store.blocks[i].memory, saved[i], store.blocks[i].len);
 }
 
 static void fill_value(int number, char value[VALUE_LEN])
@@ -131,75 +102,32 @@ static void fill_value(int number, char value[VALUE_LEN])
 		value[i] = (char)(number * 7 + i * 13 + number / 256);
 }
 
-static struct index_primary *bucket_of(const struct digest *digest)
+static void add_key(int number)
 {
-	uint64_t off;
-	uint64_t bucket = index_bucket_of(digest->lo, INDEX_BUCKETS_MIN);
-	unsigned int chunk =
-		index_chunk_of(bucket * sizeof(struct index_primary), &off);
+	char value[VALUE_LEN];
+	const struct maker_entry entry = { .key = keys[number],
+					   .value = value,
+					   .value_len = sizeof(value),
+					   .sequence = (uint64_t)number + 1 };
 
-	return (struct index_primary
-			*)(void *)(chunks[INDEX_PRIMARY][chunk].memory + off);
+	snprintf(keys[number], sizeof(keys[number]), "key %d", number);
+	fill_value(number, value);
+	shared_store_put(&store, (unsigned int)number % SHARED_SEGMENTS + 1,
+			 &entry, 0);
 }
 
-static void add_key(int number, uint64_t *off)
+static struct digest digest_of_key(int number)
 {
-	const uint32_t id = (uint32_t)(number % N_SEGMENTS) + 1;
-	const struct index_header *head = (void *)header.memory;
-	uint8_t *at = segments[id - 1].memory + *off;
-	struct index_place place;
-	struct digest digest;
-	struct index_primary *bucket;
-	struct entry entry = { .kind = ENTRY_PUT, .value_len = VALUE_LEN };
-	char value[VALUE_LEN];
-	int n;
-
-	n = snprintf(keys[number], sizeof(keys[number]), "key %d", number);
-	entry.key = (const uint8_t *)keys[number];
-	entry.key_len = (uint16_t)n;
-	fill_value(number, value);
-	entry_encode(&entry, at);
-	memcpy(at + entry_value_off(&entry), value, VALUE_LEN);
-	entry_seal(at, at + entry_value_off(&entry), (uint64_t)number + 1, 0,
-		   id, *off);
-	place = (struct index_place){
-		.segment = id,
-		.off8 = (uint32_t)(*off / 8),
-		.len8 = (uint32_t)(entry_total_len(&entry) / 8),
-	};
-	digest = digest_of(head->secret, keys[number], entry.key_len);
-	bucket = bucket_of(&digest);
-	n = __builtin_popcount(bucket->used);
-	assert_true(n < INDEX_PRIMARY_SLOTS);
-	bucket->tags[n] = digest.hi;
-	bucket->slots[n] = index_slot_pack(digest.lo, &place);
-	bucket->used |= UINT32_C(1) << n;
-	*off += entry_total_len(&entry);
+	return shared_digest(keys[number], strlen(keys[number]));
 }
 
 static void make_store(void)
 {
-	struct index_header head = { .magic = INDEX_MAGIC,
-				     .layout = INDEX_LAYOUT,
-				     .n_buckets = INDEX_BUCKETS_MIN };
-	const uint32_t alive = ALIVE;
-	uint64_t offs[N_SEGMENTS];
-
-	block_init(&header, INDEX_HEADER_LEN);
-	for (int f = 0; f < INDEX_N_FAMILIES; f++)
-		for (unsigned int i = 0; i < N_CHUNKS; i++)
-			block_init(&chunks[f][i], index_chunk_len(i));
-	memset(head.secret, 7, sizeof(head.secret));
-	memcpy(head.owner, &alive, sizeof(alive));
-	memcpy(header.memory, &head, sizeof(head));
-	for (int i = 0; i < N_SEGMENTS; i++) {
-		block_init(&segments[i], SEGMENT_LEN);
-		memcpy(segments[i].memory, "getMeSEG", 8);
-		offs[i] = FIRST_ENTRY;
-	}
+	shared_store_init(&store);
 	for (int i = 0; i < N_KEYS; i++)
-		add_key(i, &offs[i % N_SEGMENTS]);
-	each_block(save);
+		add_key(i);
+	shared_store_publish(&store);
+	save();
 }
 
 static int set_up(void **state)
@@ -225,7 +153,9 @@ static int tear_down(void **state)
 	(void)state;
 	getme_close(handle);
 	close(peer);
-	each_block(block_deinit);
+	for (int i = 0; i < SHARED_BLOCKS; i++)
+		free(saved[i]);
+	shared_store_deinit(&store);
 	return 0;
 }
 
@@ -260,13 +190,11 @@ static void test_a_chain_without_an_end(void **state)
 {
 	static struct getme_bytes names[N_KEYS];
 	static struct getme_item items[N_KEYS];
-	struct index_overflow *overflow =
-		(void *)chunks[INDEX_OVERFLOW][0].memory;
 	struct getme_value value;
 
 	(void)state;
-	for (int c = 0; c < N_CHUNKS; c++) {
-		struct block *chunk = &chunks[INDEX_PRIMARY][c];
+	for (int c = 0; c < SHARED_CHUNKS; c++) {
+		struct shared_block *chunk = &store.blocks[SHARED_PRIMARY + c];
 		struct index_primary *bucket = (void *)chunk->memory;
 
 		for (size_t i = 0; i < chunk->len / sizeof(*bucket); i++) {
@@ -274,8 +202,8 @@ static void test_a_chain_without_an_end(void **state)
 			bucket[i].used = 0;
 		}
 	}
-	overflow[0].next = 2;
-	overflow[1].next = 1;
+	shared_overflow(&store, 0)->next = 2;
+	shared_overflow(&store, 1)->next = 1;
 	assert_int_equal(get(1, &value), DIRECT_ELSEWHERE);
 	for (int i = 0; i < N_KEYS; i++)
 		names[i] = (struct getme_bytes){ keys[i], strlen(keys[i]) };
@@ -285,15 +213,14 @@ static void test_a_chain_without_an_end(void **state)
 
 static void test_a_bucket_that_is_written_for_ever(void **state)
 {
-	const struct index_header *head = (void *)header.memory;
-	struct digest digest =
-		digest_of(head->secret, keys[5], strlen(keys[5]));
+	const struct digest digest = digest_of_key(5);
+	struct index_primary *bucket = shared_bucket(&store, &digest);
 	struct getme_value value;
 
 	(void)state;
-	bucket_of(&digest)->version = 1;
+	bucket->version = 1;
 	assert_int_equal(get(5, &value), DIRECT_ELSEWHERE);
-	bucket_of(&digest)->version = 2;
+	bucket->version = 2;
 	assert_int_equal(get(5, &value), 0);
 	check_value(5, &value);
 }
@@ -302,8 +229,8 @@ static void test_a_bucket_that_is_written_for_ever(void **state)
 static void test_places_that_lead_nowhere(void **state)
 {
 	static const struct index_place places[] = {
-		{ 1, SEGMENT_LEN / 8 - 1, 20, 0 },
-		{ 1, SEGMENT_LEN / 8, 20, 0 },
+		{ 1, SHARED_SEGMENT_LEN / 8 - 1, 20, 0 },
+		{ 1, SHARED_SEGMENT_LEN / 8, 20, 0 },
 		{ 1, INDEX_OFF8_MAX, INDEX_LEN8_UNKNOWN, 0xff },
 		{ 1, 0, INDEX_LEN8_UNKNOWN - 1, 0 },
 		{ 1, 9, 3, 0 },
@@ -312,18 +239,13 @@ static void test_places_that_lead_nowhere(void **state)
 		{ 2, 8, 0, 0 },
 		{ 2, 8, INDEX_LEN8_UNKNOWN, 0 },
 	};
-	const struct index_header *head = (void *)header.memory;
-	struct digest digest =
-		digest_of(head->secret, keys[0], strlen(keys[0]));
-	struct index_primary *bucket = bucket_of(&digest);
+	const struct digest digest = digest_of_key(0);
+	struct index_slot *slot = shared_slot(&store, &digest);
 	struct getme_value value;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		for (int s = 0; s < INDEX_PRIMARY_SLOTS; s++)
-			if (bucket->tags[s] == digest.hi)
-				bucket->slots[s] =
-					index_slot_pack(digest.lo, &places[i]);
+		*slot = index_slot_pack(digest.lo, &places[i]);
 		/* The last leads to another key, as a digest of two might. */
 		assert_int_not_equal(get(0, &value), 0);
 	}
@@ -331,10 +253,10 @@ static void test_places_that_lead_nowhere(void **state)
 
 static void test_an_owner_that_is_gone(void **state)
 {
-	struct index_header *head = (void *)header.memory;
+	struct index_header *head = shared_header(&store);
 	struct getme_value value;
 	const uint32_t words[] = { 0, UINT32_C(0x40000000),
-				   UINT32_C(0x40000000) | ALIVE,
+				   UINT32_C(0x40000000) | SHARED_ALIVE,
 				   UINT32_C(0x80000000) };
 
 	(void)state;
@@ -343,7 +265,7 @@ static void test_an_owner_that_is_gone(void **state)
 		memcpy(head->owner, &words[i], sizeof(words[i]));
 		assert_int_equal(get(1, &value), DIRECT_ELSEWHERE);
 	}
-	head->owner[0] = ALIVE;
+	head->owner[0] = SHARED_ALIVE;
 	head->owner[3] = 0;
 	assert_int_equal(get(1, &value), 0);
 	head->closed = 1;
@@ -376,13 +298,28 @@ static uint64_t nasty(uint64_t *random)
 	}
 }
 
-static void scribble_over(struct block *block, size_t from, size_t to,
-			  uint64_t *random)
+static void scribble_over(int number, size_t from, size_t to, uint64_t *random)
 {
 	uint64_t word = nasty(random);
 	size_t at = from + roll(random) % ((to - from) / 8) * 8;
 
-	memcpy(block->memory + at, &word, sizeof(word));
+	memcpy(store.blocks[number].memory + at, &word, sizeof(word));
+}
+
+static void scribble_once(uint64_t *random)
+{
+	uint64_t what = roll(random) % 16;
+	int chunk = SHARED_PRIMARY + (int)(roll(random) % SHARED_CHUNKS);
+	int segment = SHARED_SEGMENT + (int)(roll(random) % SHARED_SEGMENTS);
+
+	if (what == 0) /* the shape; not the owner */
+		scribble_over(SHARED_HEADER, 16, 24, random);
+	else if (what < 10)
+		scribble_over(chunk, 0, store.blocks[chunk].len, random);
+	else if (what < 12)
+		scribble_over(SHARED_OVERFLOW, 0, 4096, random);
+	else
+		scribble_over(segment, 0, SHARED_SEGMENT_LEN / 8, random);
 }
 
 static void *scribble(void *ctx)
@@ -391,25 +328,9 @@ static void *scribble(void *ctx)
 
 	(void)ctx;
 	while (!atomic_load(&over)) {
-		for (int i = 0; i < SCRIBBLES; i++) {
-			uint64_t what = roll(&random) % 16;
-			uint64_t n = roll(&random);
-
-			if (what == 0) /* the shape; not the owner */
-				scribble_over(&header, 16, 24, &random);
-			else if (what < 10)
-				scribble_over(
-					&chunks[INDEX_PRIMARY][n % N_CHUNKS], 0,
-					chunks[INDEX_PRIMARY][n % N_CHUNKS].len,
-					&random);
-			else if (what < 12)
-				scribble_over(&chunks[INDEX_OVERFLOW][0], 0,
-					      4096, &random);
-			else
-				scribble_over(&segments[n % N_SEGMENTS], 0,
-					      SEGMENT_LEN / 8, &random);
-		}
-		each_block(restore);
+		for (int i = 0; i < SCRIBBLES; i++)
+			scribble_once(&random);
+		restore();
 		usleep(200);
 	}
 	return NULL;
