@@ -84,6 +84,9 @@ static size_t first_len(const struct index_place *place, enum view_want want,
 
 	if (place->len8 == INDEX_LEN8_UNKNOWN)
 		return head;
+	/* Nonsense: no entry is so short. */
+	if (len < ENTRY_HEAD_LEN)
+		return ENTRY_HEAD_LEN;
 	if (want == VIEW_VALUE || len < head)
 		return len;
 	return head;

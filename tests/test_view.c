@@ -45,6 +45,7 @@ static int source_read(void *ctx, uint32_t low_bits, uint64_t off, void *data,
 		       size_t len, uint32_t *segment_id, uint64_t *rest)
 {
 	(void)ctx;
+	assert_non_null(data);
 	n_reads++;
 	if (len > longest_read)
 		longest_read = len;
@@ -277,6 +278,19 @@ static void test_places_that_are_nonsense_are_corrupt(void **state)
 	expect_result("key", VIEW_CORRUPT);
 	point("key", off, 6);
 	expect_found("key", "value");
+}
+
+/* The first read has memory to go to, although the place asks for none. */
+static void test_a_place_without_a_length_is_corrupt(void **state)
+{
+	uint64_t off = put("key", "value", 1);
+
+	(void)state;
+	for (uint32_t len8 = 0; len8 < ENTRY_HEAD_LEN / 8; len8++) {
+		view_buffer_deinit(&buffer);
+		point("key", off, len8);
+		expect_result("key", VIEW_CORRUPT);
+	}
 }
 
 static void test_a_tombstone_behind_a_place_is_corrupt(void **state)
@@ -819,6 +833,7 @@ int main(void)
 		view_test(test_expiry_is_that_of_the_clock_at_each_call),
 		view_test(test_each_flipped_byte_is_corrupt_never_data),
 		view_test(test_places_that_are_nonsense_are_corrupt),
+		view_test(test_a_place_without_a_length_is_corrupt),
 		view_test(test_a_tombstone_behind_a_place_is_corrupt),
 		view_test(test_another_key_with_this_digest_is_not_found),
 		view_test(test_an_entry_whose_size_the_index_cannot_hold),
