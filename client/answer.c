@@ -85,7 +85,7 @@ int answer_decode(struct getme *handle, const struct ticket *ticket,
 	return ticket->result;
 }
 
-static int64_t expiry(uint64_t expires_at_ms)
+int64_t answer_expiry(uint64_t expires_at_ms)
 {
 	if (expires_at_ms == 0)
 		return -1;
@@ -105,7 +105,7 @@ int answer_value(const struct message_item *item, struct getme_value *value)
 	value->data = item->value.len ? item->value.data : NULL;
 	value->len = item->value.len;
 	value->version = item->version;
-	value->expires_at_ms = expiry(item->expires_at_ms);
+	value->expires_at_ms = answer_expiry(item->expires_at_ms);
 	return 0;
 }
 

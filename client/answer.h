@@ -23,6 +23,9 @@ int answer_decode_body(struct getme *handle, const struct ticket *ticket,
 int answer_misunderstood(struct getme *handle, const struct ticket *ticket,
 			 const char *why);
 
+/* Of a value: -1 for none (0), at most INT64_MAX. */
+int64_t answer_expiry(uint64_t expires_at_ms);
+
 /* One key's answer.  0, GETME_NOT_FOUND, GETME_E_CORRUPT, ... */
 int answer_value(const struct message_item *item, struct getme_value *value);
 

@@ -9,6 +9,7 @@
 #ifndef GETME_CLIENT_DIRECT_INTERNAL_H
 #define GETME_CLIENT_DIRECT_INTERNAL_H
 
+#include "client/answer.h"
 #include "client/direct.h"
 #include "client/direct_map.h"
 #include "common/view.h"
@@ -73,8 +74,7 @@ static inline void direct_describe(const struct view_entry *entry,
 	value->data = NULL;
 	value->len = (size_t)entry->value_len;
 	value->version = entry->version;
-	value->expires_at_ms =
-		entry->expires_at_ms == 0 ? -1 : (int64_t)entry->expires_at_ms;
+	value->expires_at_ms = answer_expiry(entry->expires_at_ms);
 }
 
 /* ---- direct_attach.c: over the connection as it is ---- */

@@ -185,6 +185,27 @@ static void test_what_is_whole_is_read(void **state)
 	}
 }
 
+/* An entry may last for longer than the caller's number can tell. */
+static void test_a_time_too_far_away_is_the_last_one(void **state)
+{
+	const struct maker_entry entry = { .key = "lasting",
+					   .value = "value",
+					   .sequence = N_KEYS + 1,
+					   .expires_at_ms = UINT64_MAX };
+	const struct getme_bytes key = { "lasting", 7 };
+	struct getme_item item;
+	struct getme_value value;
+
+	(void)state;
+	shared_store_put(&store, 1, &entry, 0);
+	shared_store_publish(&store);
+	assert_int_equal(
+		direct_get(handle, METHOD_STAT, key.data, key.len, &value), 0);
+	assert_true(value.expires_at_ms == INT64_MAX);
+	assert_int_equal(direct_get_many(handle, &key, 1, &item), 0);
+	assert_true(item.value.expires_at_ms == INT64_MAX);
+}
+
 /* A chain that is a circle, for all keys: still every call ends soon. */
 static void test_a_chain_without_an_end(void **state)
 {
@@ -436,6 +457,7 @@ int main(void)
 	static const enum getme_direct pread_mode = GETME_DIRECT_PREAD;
 	const struct CMUnitTest tests[] = {
 		BOTH(test_what_is_whole_is_read),
+		BOTH(test_a_time_too_far_away_is_the_last_one),
 		BOTH(test_a_chain_without_an_end),
 		BOTH(test_a_bucket_that_is_written_for_ever),
 		BOTH(test_places_that_lead_nowhere),
