@@ -188,10 +188,12 @@ static int make_room(struct direct_map *map, uint32_t low)
 
 	if (map->preads && map->n_ids >= DIRECT_FILES_MAX)
 		close_one(map);
-	if (!*leaf)
+	if (!*leaf) {
 		*leaf = calloc(1, sizeof(**leaf));
-	if (!*leaf)
-		return -ENOMEM;
+		if (!*leaf)
+			return -ENOMEM;
+		map->n_leaves++;
+	}
 	if (map->n_ids < map->ids_cap)
 		return 0;
 	ids = realloc(map->ids, cap * sizeof(*ids));
@@ -262,9 +264,12 @@ void direct_map_clear(struct direct_map *map)
 	free(map->ids);
 	map->ids = NULL;
 	map->ids_cap = 0;
-	for (i = 0; i < DIRECT_N_LEAVES; i++) {
+	for (i = 0; map->n_leaves > 0; i++) {
+		if (!map->leaves[i])
+			continue;
 		free(map->leaves[i]);
 		map->leaves[i] = NULL;
+		map->n_leaves--;
 	}
 	clear_index(map);
 }

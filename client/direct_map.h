@@ -41,7 +41,8 @@ struct direct_map {
 	bool preads; /* segments, instead of mapping them */
 	struct lookup_map *index;
 	struct direct_leaf *leaves[DIRECT_N_LEAVES];
-	uint32_t *ids; /* low bits of the segments that are there */
+	size_t n_leaves; /* that are there */
+	uint32_t *ids;	 /* low bits of the segments that are there */
 	size_t n_ids;
 	size_t ids_cap;
 	size_t sweep_at; /* so many segments: look for emptied ones */
