@@ -92,7 +92,27 @@ static size_t first_len(const struct index_place *place, enum view_want want,
 	return head;
 }
 
-/* 0, VIEW_CORRUPT (it may also be gone), -errno. */
+/* The results of these two: 0, VIEW_CORRUPT (or it is gone), -errno. */
+
+/* All of an entry whose head was read. */
+static int read_whole(const struct view *view, const struct index_place *place,
+		      struct view_buffer *buffer, struct read *read)
+{
+	const uint64_t total = entry_total_len(&read->entry);
+	size_t need;
+	int result = fetch(view, place, (size_t)total, buffer, read);
+
+	if (result < 0)
+		return result == -ENODATA ? VIEW_CORRUPT : result;
+	result = entry_decode(buffer->data, read->len, read->rest,
+			      read->segment_id, read->off, &read->entry, &need);
+	/* In a stranger's memory it may be another one by now. */
+	if (result != 0 || read->entry.kind != ENTRY_PUT ||
+	    entry_total_len(&read->entry) != total)
+		return VIEW_CORRUPT;
+	return 0;
+}
+
 static int read_entry(const struct view *view, const struct index_place *place,
 		      enum view_want want, size_t key_len,
 		      struct view_buffer *buffer, struct read *read)
@@ -119,13 +139,9 @@ static int read_entry(const struct view *view, const struct index_place *place,
 	if (want == VIEW_HEAD)
 		return 0;
 	if (read->len < total) {
-		result = fetch(view, place, (size_t)total, buffer, read);
-		if (result < 0)
-			return result == -ENODATA ? VIEW_CORRUPT : result;
-		if (entry_decode(buffer->data, read->len, read->rest,
-				 read->segment_id, read->off, &read->entry,
-				 &need) != 0)
-			return VIEW_CORRUPT;
+		result = read_whole(view, place, buffer, read);
+		if (result != 0)
+			return result;
 	}
 	if (!entry_value_ok(&read->entry,
 			    buffer->data + entry_value_off(&read->entry)))

@@ -345,6 +345,54 @@ static void test_an_entry_whose_size_the_index_cannot_hold(void **state)
 }
 
 /* A size that is not told, of an entry at the segment's very end. */
+/* An entry that is another one at each of its two reads. */
+static uint8_t *longer_head;
+static uint64_t changing_off;
+
+static void become_longer(void)
+{
+	assert_int_equal(
+		io_pwrite_full(io, segment->fd, longer_head, 200, changing_off),
+		0);
+}
+
+static void become_longer_at_the_next_read(void)
+{
+	before_read = become_longer;
+}
+
+/*
+ * Nobody but a stranger's memory does that.  The buffer still has the longer
+ * one's bytes, of when it was whole: they are no part of what was read.
+ */
+static void test_an_entry_that_grows_between_its_reads(void **state)
+{
+	const struct maker_entry longer = { .key = "key",
+					    .value_len = 3000,
+					    .sequence = 1 };
+	const struct maker_entry shorter = { .key = "key",
+					     .value_len = 200,
+					     .sequence = 2 };
+	struct view_entry entry;
+	uint8_t *image;
+	size_t len;
+
+	(void)state;
+	changing_off = maker_append(io, segment, &longer);
+	longer_head = maker_image(&longer, ID, changing_off, &len);
+	point("key", changing_off, INDEX_LEN8_UNKNOWN);
+	assert_int_equal(get("key", VIEW_VALUE, &entry), 0);
+	assert_int_equal(entry.value_len, 3000);
+	maker_flip(io, segment->fd, changing_off + 2000, 1);
+	image = maker_image(&shorter, ID, changing_off, &len);
+	assert_int_equal(
+		io_pwrite_full(io, segment->fd, image, len, changing_off), 0);
+	before_read = become_longer_at_the_next_read;
+	assert_int_equal(get("key", VIEW_VALUE, &entry), VIEW_CORRUPT);
+	free(image);
+	free(longer_head);
+}
+
 static void test_an_unknown_size_shorter_than_the_first_read(void **state)
 {
 	uint64_t off = put("k", "v", 1);
@@ -837,6 +885,7 @@ int main(void)
 		view_test(test_a_tombstone_behind_a_place_is_corrupt),
 		view_test(test_another_key_with_this_digest_is_not_found),
 		view_test(test_an_entry_whose_size_the_index_cannot_hold),
+		view_test(test_an_entry_that_grows_between_its_reads),
 		view_test(test_an_unknown_size_shorter_than_the_first_read),
 		view_test(test_an_entry_that_moves_between_lookup_and_read),
 		view_test(test_an_entry_that_goes_between_lookup_and_read),
