@@ -46,10 +46,10 @@ GETMECTL = ctl_base64 ctl_batch ctl_check ctl_command ctl_exit ctl_export \
 
 # tests/: what several tests share; then programs, one a word.
 SUPPORT = bench_rig child_daemon client_fixture compaction_lab ctl_run \
-	daemon_rig engine_rig fake_engine fake_server fake_store golden \
-	history hook_io message_equal msgpack_text pair_handle quota_io \
-	rest_kit segment_maker shared_store store_kit store_runs tempdir \
-	writer_model
+	daemon_rig engine_rig entry_witness fake_engine fake_server \
+	fake_store golden history hook_io hostile_steps hostile_store \
+	message_equal msgpack_text pair_handle quota_io rest_kit \
+	segment_maker shared_store store_kit store_runs tempdir writer_model
 TESTS = test_allocations test_answers test_attach test_backup test_bitrot \
 	test_buffer test_bytes \
 	test_check test_check_rules test_checksum test_client_answer \
@@ -102,8 +102,9 @@ CRASH = fault_run hashset oracle simbytes simfs simfs_states simtree verify \
 GOLDEN = make_golden
 
 # tests/fuzz/: libFuzzer targets, with their seeds, if any, in seeds/NAME/.
-FUZZ = fuzz_client fuzz_connection fuzz_entry fuzz_frame fuzz_hint \
-	fuzz_manifest fuzz_message_reply fuzz_record fuzz_rest fuzz_segment
+FUZZ = fuzz_client fuzz_connection fuzz_direct fuzz_entry fuzz_frame \
+	fuzz_hint fuzz_manifest fuzz_message_reply fuzz_record fuzz_rest \
+	fuzz_segment
 
 # tests/bench/: one module each, bench_MODULE; `make microbench` runs them.
 # What is named otherwise helps the scripts there.  BENCH_KIT is shared by
