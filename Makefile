@@ -53,12 +53,13 @@ SUPPORT = bench_rig child_daemon client_fixture compaction_lab ctl_run \
 TESTS = test_allocations test_answers test_attach test_backup test_bitrot \
 	test_buffer test_bytes \
 	test_check test_check_rules test_checksum test_client_answer \
-	test_client_ask test_client_batch test_client_call \
-	test_client_connect test_client_deadline test_client_direct \
-	test_client_fork test_client_handle test_client_hostile test_client_loss \
-	test_client_many test_client_memory test_client_ops \
-	test_client_option_struct test_client_pipeline test_client_result \
-	test_client_scan test_client_session test_client_socket_path \
+	test_client_ask test_client_attach test_client_batch \
+	test_client_call test_client_connect test_client_deadline \
+	test_client_direct test_client_fork test_client_handle \
+	test_client_hostile test_client_loss test_client_many \
+	test_client_memory test_client_ops test_client_option_struct \
+	test_client_pipeline test_client_result test_client_scan \
+	test_client_session test_client_socket_path \
 	test_client_stats test_client_task test_client_tickets \
 	test_client_transport test_cold_history test_compaction \
 	test_compaction_damage test_compaction_graves \

@@ -53,7 +53,7 @@ static int exchange(struct getme *handle, struct message_request *request,
 	return result;
 }
 
-/* What came could not be used: the next could not be, for a while. */
+/* What was asked for cannot be had, or used: nor what is next, for a while. */
 static int hold(struct direct *direct, int result)
 {
 	if (result < 0)
@@ -98,7 +98,9 @@ static int ask(struct direct *direct, unsigned int option, uint64_t number,
 		memcpy(handle->error, text, sizeof(text));
 	/* Descriptors may have run out here, or under way. */
 	if (result == 0 && part->fd < 0)
-		result = hold(direct, -EMFILE);
+		result = -EMFILE;
+	if (result == -EMFILE || result == -EIO || result == -ENOTSUP)
+		hold(direct, result);
 	if (result != 0 && part->fd >= 0)
 		close(part->fd);
 	return result;
@@ -138,7 +140,7 @@ int direct_attach_segment(struct direct *direct, uint32_t low)
 		return result;
 	if ((part.segment & INDEX_SEGMENT_MASK) != low) {
 		close(part.fd);
-		return -EPROTO;
+		return hold(direct, -EPROTO);
 	}
 	return hold(direct, direct_map_add_segment(&direct->map, part.segment,
 						   part.fd));

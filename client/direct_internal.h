@@ -41,7 +41,7 @@ struct direct {
 	uint64_t index;	      /* the daemon's number of the index */
 	struct getme *handle; /* of the call under way */
 	unsigned int n_asks;  /* in it */
-	/* Asks to leave out: what came last could not be mapped or kept. */
+	/* Asks to leave out: what was asked for last could not be had. */
 	unsigned int asks_held;
 	bool timed_out; /* its time is over: the daemon did not reply */
 	struct direct_map map;

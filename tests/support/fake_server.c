@@ -10,11 +10,13 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "proto/frame.h"
+#include "tests/support/msgpack_text.h"
 
 enum {
 	RULES_MAX = 16,
@@ -35,6 +37,10 @@ struct peer {
 	bool closing;	 /* when out is sent */
 	bool dripping;	 /* one byte at a time */
 	size_t cut_left; /* SIZE_MAX: no cut */
+	/* Descriptors that go with a byte of out, FDS_AT of it. */
+	int fds[FAKE_FDS_MAX];
+	unsigned int n_fds;
+	size_t fds_at;
 };
 
 struct fake_server {
@@ -141,6 +147,29 @@ static void answer_as(struct peer *peer, const struct fake_rule *rule,
 				   &reply) == 0);
 }
 
+/* [1, id, nil, RESULT] */
+static void append_result(struct peer *peer, uint32_t id, const char *result)
+{
+	uint8_t shape[] = { 0x94, 0x01, 0xce, 0, 0, 0, 0, 0xc0 };
+	struct buffer body;
+	size_t i;
+
+	for (i = 0; i < 4; i++)
+		shape[3 + i] = (uint8_t)(id >> (24 - 8 * i));
+	buffer_init(&body);
+	check(buffer_append(&body, shape, sizeof(shape)) == 0);
+	msgpack_text_pack(&body, result);
+	append_frame(peer, body.data, body.len);
+	buffer_deinit(&body);
+}
+
+static void cut(struct peer *peer, size_t len)
+{
+	if (peer->out.len > len)
+		peer->out.len = len;
+	peer->closing = true;
+}
+
 static void misbehave(struct fake_server *server, struct peer *peer,
 		      const struct fake_rule *rule,
 		      struct message_request *request)
@@ -169,9 +198,7 @@ static void misbehave(struct fake_server *server, struct peer *peer,
 		return;
 	case FAKE_CUT:
 		answer(server, peer, request);
-		if (peer->out.len > before + rule->at)
-			peer->out.len = before + rule->at;
-		peer->closing = true;
+		cut(peer, before + rule->at);
 		return;
 	case FAKE_HOLD:
 		answer(server, peer, request);
@@ -212,7 +239,30 @@ static void misbehave(struct fake_server *server, struct peer *peer,
 		answer(server, peer, request);
 		peer->dripping = true;
 		return;
+	case FAKE_REPLY_CUT:
+		answer_as(peer, rule, request);
+		cut(peer, before + rule->at);
+		return;
+	case FAKE_REPLY_DRIP:
+		answer_as(peer, rule, request);
+		peer->dripping = true;
+		return;
+	case FAKE_RESULT:
+		append_result(peer, request->id, rule->text);
+		return;
 	}
+}
+
+/* What goes with the reply that begins at BEFORE. */
+static void append_fds(struct peer *peer, const struct fake_rule *rule,
+		       size_t before)
+{
+	if (rule->n_fds == 0)
+		return;
+	check(peer->n_fds == 0 && rule->n_fds <= FAKE_FDS_MAX);
+	memcpy(peer->fds, rule->fds, sizeof(peer->fds));
+	peer->n_fds = rule->n_fds;
+	peer->fds_at = before + rule->fds_at;
 }
 
 static bool is_named(const struct fake_rule *rule, enum method_id method)
@@ -247,6 +297,7 @@ static const struct fake_rule *find_rule(struct fake_server *server,
 static void serve(struct fake_server *server, struct peer *peer,
 		  const uint8_t *body, size_t body_len)
 {
+	const size_t before = peer->out.len;
 	const struct fake_rule *rule;
 	struct message_request request;
 	struct message_error error;
@@ -260,10 +311,12 @@ static void serve(struct fake_server *server, struct peer *peer,
 		peer->cut_left = server->cut_input;
 		server->cut_input = SIZE_MAX;
 	}
-	if (rule)
+	if (rule) {
 		misbehave(server, peer, rule, &request);
-	else
+		append_fds(peer, rule, before);
+	} else {
 		answer(server, peer, &request);
+	}
 	if (rule && rule->act == FAKE_HOLD)
 		peer->held = true;
 	pthread_cond_broadcast(&server->changed);
@@ -323,6 +376,35 @@ static void read_peer(struct fake_server *server, struct peer *peer)
 		close_peer(server, peer);
 }
 
+/* As send, of the first LEN bytes of out and what is to go with the first. */
+static ssize_t send_some(struct peer *peer, size_t len)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(peer->fds))];
+	} control;
+	struct iovec iov = { .iov_base = peer->out.data, .iov_len = len };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+	size_t fds_len = peer->n_fds * sizeof(peer->fds[0]);
+	ssize_t n;
+
+	if (peer->n_fds > 0 && peer->fds_at == 0) {
+		memset(&control, 0, sizeof(control));
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(fds_len);
+		memcpy(CMSG_DATA(&control.header), peer->fds, fds_len);
+		message.msg_control = &control;
+		message.msg_controllen = CMSG_SPACE(fds_len);
+	}
+	n = sendmsg(peer->fd, &message, MSG_NOSIGNAL);
+	if (n > 0 && message.msg_control)
+		peer->n_fds = 0;
+	else if (n > 0 && peer->n_fds > 0)
+		peer->fds_at -= (size_t)n;
+	return n;
+}
+
 static void write_peer(struct fake_server *server, struct peer *peer)
 {
 	size_t len = chunk_of(server, peer, peer->out.len);
@@ -330,7 +412,10 @@ static void write_peer(struct fake_server *server, struct peer *peer)
 
 	if (peer->held)
 		return;
-	n = len == 0 ? 0 : send(peer->fd, peer->out.data, len, MSG_NOSIGNAL);
+	/* What comes before them goes without them. */
+	if (peer->n_fds > 0 && peer->fds_at > 0 && len > peer->fds_at)
+		len = peer->fds_at;
+	n = len == 0 ? 0 : send_some(peer, len);
 	if (n < 0 && errno == EAGAIN)
 		return;
 	if (n < 0) {

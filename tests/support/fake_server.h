@@ -36,10 +36,14 @@ enum fake_act {
 	FAKE_REFUSE,	  /* an error without a request, then closed */
 	FAKE_REPLY,	  /* REPLY, encoded as METHOD's, with the right id */
 	FAKE_DRIP,	  /* the reply one byte at a time */
+	FAKE_REPLY_CUT,	  /* AT bytes of what FAKE_REPLY says, then closed */
+	FAKE_REPLY_DRIP,  /* what FAKE_REPLY says, one byte at a time */
+	FAKE_RESULT, /* the result that TEXT says, as msgpack_text has it */
 };
 
 enum {
 	FAKE_ANY = -1,
+	FAKE_FDS_MAX = 16,
 };
 
 struct fake_rule {
@@ -51,6 +55,10 @@ struct fake_rule {
 	unsigned int code; /* enum message_error_code */
 	const char *text;
 	struct message_reply reply;
+	/* Descriptors, the test's, that go with byte FDS_AT of the reply. */
+	int fds[FAKE_FDS_MAX];
+	unsigned int n_fds;
+	size_t fds_at;
 };
 
 struct fake_server *fake_server_start(void);

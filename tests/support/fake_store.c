@@ -409,6 +409,9 @@ static void answer_hello(const struct fake_hello *hello,
 	add_limit(reply, "value_max", hello->value_max);
 	add_limit(reply, "frame_max", hello->frame_max);
 	add_limit(reply, "pipeline", hello->pipeline);
+	reply->capabilities = must(calloc(1, sizeof(*reply->capabilities)));
+	set_bytes(&reply->capabilities[0], "attach");
+	reply->n_capabilities = hello->attach ? 1 : 0;
 }
 
 static void answer_put(struct fake_store *store,

@@ -5,6 +5,7 @@
 #ifndef GETME_TESTS_SUPPORT_FAKE_STORE_H
 #define GETME_TESTS_SUPPORT_FAKE_STORE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,7 @@ struct fake_hello {
 	uint64_t value_max; /* 0: not told */
 	uint64_t frame_max; /* 0: not told */
 	uint64_t pipeline;  /* 0: not told */
+	bool attach;	    /* as a capability */
 };
 
 /* Aborts when memory runs out, as all of this. */
