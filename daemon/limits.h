@@ -29,7 +29,7 @@ enum {
 	LIMITS_CONNECTIONS = 4096,
 	/* A quarter is left for the others when one user runs wild. */
 	LIMITS_CONNECTIONS_PER_UID = 3072,
-	/* Enough to keep one sync busy; a record is some 500 bytes. */
+	/* Enough to keep one sync busy; a record is some 800 bytes. */
 	LIMITS_PIPELINE = 1024,
 	/*
 	 * Reading stops above it, so a connection holds this much and one
