@@ -96,20 +96,6 @@ static void check_served(struct client *client)
 	assert_int_equal(client_wait_code(client, id, METHOD_PING), 0);
 }
 
-/* One error frame with id 0, then the end. */
-static void check_refused(struct client *client, const char *part)
-{
-	struct message_reply reply;
-	const uint8_t *body;
-	size_t body_len;
-
-	client_wait_reply(client, 0, METHOD_PING, &reply);
-	assert_int_equal(reply.error.code, MESSAGE_ERROR_BUSY);
-	assert_non_null(strstr(reply.error.text, part));
-	client_end_reply(client, &reply);
-	assert_false(client_wait_frame(client, &body, &body_len));
-}
-
 /* An engine without branches has the first loop alone. */
 static void test_more_threads_than_the_engine_can_is_told(void **state)
 {
@@ -149,7 +135,7 @@ static void test_one_more_than_all_may_have_is_refused(void **state)
 	for (int i = 0; i < 3; i++)
 		join(&clients[i]);
 	join(&more);
-	check_refused(&more, "there are 3 connections");
+	assert_true(client_was_refused(&more, "there are 3 connections"));
 	client_close(&more);
 	client_close(&clients[0]);
 	loop_once(loop, false);
@@ -196,7 +182,7 @@ static void test_one_user_cannot_take_all(void **state)
 	join(&clients[0]);
 	join(&clients[1]);
 	join(&more);
-	check_refused(&more, "this user has 2 connections");
+	assert_true(client_was_refused(&more, "this user has 2 connections"));
 	client_close(&more);
 	if (geteuid() == 0) {
 		chmod(dir, 0755);
@@ -237,7 +223,7 @@ test_without_descriptors_clients_are_told_and_later_served(void **state)
 	fewer.rlim_cur = (rlim_t)first_free();
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &fewer), 0);
 	for (int i = 0; i < 3; i++)
-		check_refused(&waiting[i], "no descriptors");
+		assert_true(client_was_refused(&waiting[i], "no descriptors"));
 	/* Those who are in do not notice. */
 	check_served(&client);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
@@ -263,7 +249,7 @@ static void test_accepting_resumes_when_a_client_went(void **state)
 	fewer = files;
 	fewer.rlim_cur = (rlim_t)first_free();
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &fewer), 0);
-	check_refused(&waiting, "no descriptors");
+	assert_true(client_was_refused(&waiting, "no descriptors"));
 	client_close(&waiting);
 	client_close(&client);
 	/* Both sides' descriptors are free now: enough for one more. */

@@ -329,19 +329,6 @@ static void test_a_pipeline_keeps_its_order(void **state)
 	close_all(clients, N_THREADS);
 }
 
-static void check_refused(struct client *client, const char *part)
-{
-	struct message_reply reply;
-	const uint8_t *body;
-	size_t body_len;
-
-	client_wait_reply(client, 0, METHOD_PING, &reply);
-	assert_int_equal(reply.error.code, MESSAGE_ERROR_BUSY);
-	assert_non_null(strstr(reply.error.text, part));
-	client_end_reply(client, &reply);
-	assert_false(client_wait_frame(client, &body, &body_len));
-}
-
 static void test_limits_hold_over_all_loops(void **state)
 {
 	struct fixture *f = *state;
@@ -352,7 +339,7 @@ static void test_limits_hold_over_all_loops(void **state)
 	start(f);
 	join_all(f, clients, 4);
 	join(f, &more);
-	check_refused(&more, "there are 4 connections");
+	assert_true(client_was_refused(&more, "there are 4 connections"));
 	client_close(&more);
 	/* A worker's client goes, and another one may come. */
 	client_close(&clients[1]);
@@ -374,7 +361,7 @@ static void test_a_user_s_limit_holds_over_all_loops(void **state)
 	start(f);
 	join_all(f, clients, 2);
 	join(f, &more);
-	check_refused(&more, "this user has 2 connections");
+	assert_true(client_was_refused(&more, "this user has 2 connections"));
 	client_close(&more);
 	client_close(&clients[1]);
 	while (stat_of(&clients[0], "connections") == 2)

@@ -330,3 +330,17 @@ bool client_wait_value(struct client *client, uint32_t id, const char *value)
 	client_end_reply(client, &reply);
 	return same;
 }
+
+bool client_was_refused(struct client *client, const char *part)
+{
+	struct message_reply reply;
+	const uint8_t *body;
+	size_t body_len;
+	bool refused;
+
+	client_wait_reply(client, 0, METHOD_PING, &reply);
+	refused = reply.error.code == MESSAGE_ERROR_BUSY &&
+		  strstr(reply.error.text, part);
+	client_end_reply(client, &reply);
+	return refused && !client_wait_frame(client, &body, &body_len);
+}

@@ -92,6 +92,8 @@ void client_end_reply(struct client *client, struct message_reply *reply);
 /* Waits for the reply to ID, and returns its error code (0: none). */
 unsigned int client_wait_code(struct client *client, uint32_t id,
 			      enum method_id method);
+/* Is there one error frame with id 0 and PART in its text, then the end? */
+bool client_was_refused(struct client *client, const char *part);
 /* Is the reply to a get this value (NULL: missing)? */
 bool client_wait_value(struct client *client, uint32_t id, const char *value);
 
