@@ -1,11 +1,12 @@
 /*
- * answers: how long the answers of one turn took.
+ * answers: how long the answers of one round took.
  *
  * The clock is read when bytes have come, once for all requests whose last
- * byte is among them, and at the end of the engine's turn, once for all that
- * it has answered: right before replies leave.  So what the histograms tell is
- * never too short, and too long by no more than the turn's own time, in which
- * no reply could leave.
+ * byte is among them, and when the round's replies are about to leave, once
+ * for all of them.  So what the histograms tell is how long a reply had to
+ * wait to be sent, and not how long it took to be made.  Where more than
+ * ANSWERS_MAX sockets had answers in a round, those of the first ones are
+ * short by what the rest of the round took.
  */
 #ifndef GETME_DAEMON_ANSWERS_H
 #define GETME_DAEMON_ANSWERS_H
@@ -17,11 +18,10 @@
 #include "daemon/metrics.h"
 
 enum {
-	/* requests that came together; more of them cost one more reading */
-	ANSWERS_MAX = 64,
+	ANSWERS_MAX = 256, /* times of arrival; 4 KiB */
 };
 
-/* Those of the turn that arrived at one time. */
+/* Those of the round that arrived at one time. */
 struct answers_row {
 	uint64_t arrived_us; /* CLOCK_MONOTONIC */
 	uint32_t n_gets;

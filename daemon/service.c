@@ -18,6 +18,10 @@ void service_submit(struct service *service, struct engine_request *request)
 {
 	engine_submit(service->engine, request);
 	service->turn_wanted = true;
+	if (request->op == ENGINE_GET || request->op == ENGINE_STAT)
+		service->n_reads++;
+	else
+		service->has_others = true;
 }
 
 static void engine_is_due(void *ctx)
@@ -57,8 +61,9 @@ static void give_turn(struct service *service)
 	if (!service->turn_wanted)
 		return;
 	service->turn_wanted = false;
+	service->n_reads = 0;
+	service->has_others = false;
 	engine_turn(service->engine);
-	answers_end(&service->answers, &service->metrics);
 	ms = engine_next_timeout_ms(service->engine);
 	if (ms == 0)
 		service->turn_wanted = true;
@@ -70,11 +75,18 @@ static void give_turn(struct service *service)
 		service->on_turn(service->ctx);
 }
 
+void service_read_on(struct service *service)
+{
+	if (service->n_reads >= LIMITS_READS_TURN && !service->has_others)
+		give_turn(service);
+}
+
 static bool service_round(void *ctx)
 {
 	struct service *service = ctx;
 
 	give_turn(service);
+	answers_end(&service->answers, &service->metrics);
 	while (service->ready)
 		connection_progress(connection_pop_ready(service));
 	while (service->closed)

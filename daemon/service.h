@@ -2,10 +2,11 @@
  * service: what all connections share: the engine, the codec, the pool of
  * records, limits and counters; and the round that moves them on.
  *
- * In each round the loop's callbacks read requests and submit them; then
- * service_round gives the engine its turn, which answers some of them, and
- * every connection that has something to do moves on: replies leave,
- * requests that waited are submitted (and a further round follows).
+ * In each round the loop's callbacks read requests and submit them, and where
+ * these are many reads the engine begins with them; then service_round gives
+ * the engine its turn, which answers some of the requests, and every
+ * connection that has something to do moves on: replies leave, requests that
+ * waited are submitted (and a further round follows).
  */
 #ifndef GETME_DAEMON_SERVICE_H
 #define GETME_DAEMON_SERVICE_H
@@ -36,7 +37,7 @@ struct service {
 	struct metrics metrics;	  /* of this loop */
 	/* The first loop's, which all others' follow. */
 	const struct metrics *all_metrics;
-	struct answers answers;		/* of this turn */
+	struct answers answers; /* of this round */
 	uint8_t *scratch;		/* LIMITS_SCRATCH bytes to read into */
 	struct connection *connections; /* all that are not closed */
 	struct connection *ready;	/* those to move on in this round */
@@ -45,6 +46,8 @@ struct service {
 	uint64_t engine_due_ms; /* CLOCK_MONOTONIC: its timer; 0: not set */
 	struct loop_timer *sweep_timer;
 	bool turn_wanted;
+	unsigned int n_reads; /* submitted since the last turn */
+	bool has_others;      /* so were other requests */
 	bool sweep_set;
 	/* A connection was closed; its uid is still there to be read. */
 	void (*on_closed)(void *ctx, const struct connection *connection);
@@ -66,6 +69,13 @@ void service_deinit(struct service *service);
 
 /* Hands REQUEST to the engine, and sees that it gets a turn. */
 void service_submit(struct service *service, struct engine_request *request);
+
+/*
+ * Gives the engine a turn before the round's end if enough reads wait for
+ * one.  Replies leave at its end all the same, together; where something else
+ * waits, too, so do the reads, since a turn's writes are one group.
+ */
+void service_read_on(struct service *service);
 
 /* A connection drains by a deadline: look at it from time to time. */
 void service_want_sweep(struct service *service);

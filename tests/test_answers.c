@@ -26,7 +26,7 @@ static void add(uint64_t arrived_us, bool is_put, int n)
 		answers_add(&answers, &metrics, arrived_us, is_put);
 }
 
-static void test_what_was_answered_counts_at_the_end_of_the_turn(void **state)
+static void test_what_was_answered_counts_at_the_end_of_the_round(void **state)
 {
 	(void)state;
 	add(clock_monotonic_us(), false, 3);
@@ -51,7 +51,7 @@ static void test_gets_and_puts_that_came_together_are_told_apart(void **state)
 	assert_int_equal(metrics.put.count, 5);
 }
 
-/* Each from its own arrival, and to the end of the turn. */
+/* Each from its own arrival, and to the end of the round. */
 static void test_each_counts_from_its_arrival(void **state)
 {
 	uint64_t begin_us = clock_monotonic_us();
@@ -93,7 +93,7 @@ static void test_none_is_lost_of_more_than_there_is_room_for(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		EACH(test_what_was_answered_counts_at_the_end_of_the_turn),
+		EACH(test_what_was_answered_counts_at_the_end_of_the_round),
 		EACH(test_gets_and_puts_that_came_together_are_told_apart),
 		EACH(test_each_counts_from_its_arrival),
 		EACH(test_none_is_lost_of_more_than_there_is_room_for),

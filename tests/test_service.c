@@ -196,6 +196,52 @@ static void test_an_earlier_time_comes_before_a_later_one(void **state)
 	check_told(told, 2, 2);
 }
 
+enum {
+	/* each begins so many reads before it knows how large they are */
+	N_READERS = 2 * LIMITS_READS_TURN / LIMITS_READ_WINDOW,
+};
+
+/* Turns of the one round in which they all read. */
+static unsigned int turns_of_readers(struct client *clients, bool with_write)
+{
+	struct client writer;
+
+	client_open(&writer, &rig);
+	for (int i = 0; i < N_READERS; i++)
+		client_open(&clients[i], &rig);
+	daemon_rig_spin(&rig);
+	n_turns = 0;
+	if (with_write)
+		client_send_put(&writer, "key", "value");
+	for (int i = 0; i < N_READERS; i++)
+		for (int j = 0; j < LIMITS_READ_WINDOW; j++)
+			client_send_get(&clients[i], "key");
+	one_round();
+	client_close(&writer);
+	for (int i = 0; i < N_READERS; i++) {
+		assert_true(client_has_frame(&clients[i]));
+		client_close(&clients[i]);
+	}
+	return n_turns;
+}
+
+static void test_many_reads_get_turns_of_their_own(void **state)
+{
+	struct client clients[N_READERS];
+
+	(void)state;
+	assert_int_equal(turns_of_readers(clients, false), 2);
+}
+
+static void
+test_reads_wait_for_the_round_where_something_is_written(void **state)
+{
+	struct client clients[N_READERS];
+
+	(void)state;
+	assert_int_equal(turns_of_readers(clients, true), 1);
+}
+
 static void test_connections_that_have_work_move_on_in_the_round(void **state)
 {
 	struct client client;
@@ -310,6 +356,8 @@ int main(void)
 		EACH(test_the_engine_gets_its_turn_when_its_time_has_come),
 		EACH(test_a_later_time_does_not_put_a_turn_off),
 		EACH(test_an_earlier_time_comes_before_a_later_one),
+		EACH(test_many_reads_get_turns_of_their_own),
+		EACH(test_reads_wait_for_the_round_where_something_is_written),
 		EACH(test_connections_that_have_work_move_on_in_the_round),
 		EACH(test_a_sweep_ends_only_who_is_late),
 		EACH(test_all_connections_are_closed_at_the_end),
