@@ -172,7 +172,7 @@ static void ready(void *ctx, int what)
 		loop_watch_set(connection->watch, watched & ~LOOP_READ);
 	else
 		intake_read(connection);
-	service_read_on(connection->service);
+	service_begin_early(connection->service);
 }
 
 /*

@@ -82,11 +82,11 @@ enum {
 	LIMITS_READ_WINDOW = 8,
 	LIMITS_REPLY_SMALL = 16 << 10, /* bytes */
 	/*
-	 * Reads that are worth a turn of the engine before the round ends.
+	 * Requests that are worth a turn of the engine before the round ends.
 	 * More would push each other's memory out of the first caches; fewer
 	 * would cost more turns.
 	 */
-	LIMITS_READS_TURN = 64,
+	LIMITS_EARLY_TURN = 64,
 	LIMITS_RECORD_KEEP = 4 << 10,
 	/* Free records kept: four full pipelines. */
 	LIMITS_RECORDS_FREE = 4096,

@@ -14,14 +14,27 @@ static void want_turn(void *ctx)
 	service->turn_wanted = true;
 }
 
+/* Whether nothing is lost if REQUEST begins before the round's others. */
+static bool may_begin_early(const struct service *service,
+			    const struct engine_request *request)
+{
+	enum engine_durability durability = request->durability;
+
+	if (request->op == ENGINE_GET || request->op == ENGINE_STAT)
+		return true;
+	if (durability == ENGINE_DEFAULT)
+		durability = service->capabilities.default_durability;
+	return request->op == ENGINE_WRITE && durability != ENGINE_ALWAYS;
+}
+
 void service_submit(struct service *service, struct engine_request *request)
 {
+	bool early = may_begin_early(service, request);
+
 	engine_submit(service->engine, request);
 	service->turn_wanted = true;
-	if (request->op == ENGINE_GET || request->op == ENGINE_STAT)
-		service->n_reads++;
-	else
-		service->has_others = true;
+	service->n_early += early;
+	service->has_others |= !early;
 }
 
 static void engine_is_due(void *ctx)
@@ -61,7 +74,7 @@ static void give_turn(struct service *service)
 	if (!service->turn_wanted)
 		return;
 	service->turn_wanted = false;
-	service->n_reads = 0;
+	service->n_early = 0;
 	service->has_others = false;
 	engine_turn(service->engine);
 	ms = engine_next_timeout_ms(service->engine);
@@ -75,9 +88,9 @@ static void give_turn(struct service *service)
 		service->on_turn(service->ctx);
 }
 
-void service_read_on(struct service *service)
+void service_begin_early(struct service *service)
 {
-	if (service->n_reads >= LIMITS_READS_TURN && !service->has_others)
+	if (service->n_early >= LIMITS_EARLY_TURN && !service->has_others)
 		give_turn(service);
 }
 

@@ -3,8 +3,8 @@
  * records, limits and counters; and the round that moves them on.
  *
  * In each round the loop's callbacks read requests and submit them, and where
- * these are many reads the engine begins with them; then service_round gives
- * the engine its turn, which answers some of the requests, and every
+ * these are many the engine begins with some; then service_round gives the
+ * engine its turn, which answers some of the requests, and every
  * connection that has something to do moves on: replies leave, requests that
  * waited are submitted (and a further round follows).
  */
@@ -46,8 +46,9 @@ struct service {
 	uint64_t engine_due_ms; /* CLOCK_MONOTONIC: its timer; 0: not set */
 	struct loop_timer *sweep_timer;
 	bool turn_wanted;
-	unsigned int n_reads; /* submitted since the last turn */
-	bool has_others;      /* so were other requests */
+	/* submitted since the last turn: those that may begin, others */
+	unsigned int n_early;
+	bool has_others;
 	bool sweep_set;
 	/* A connection was closed; its uid is still there to be read. */
 	void (*on_closed)(void *ctx, const struct connection *connection);
@@ -71,11 +72,12 @@ void service_deinit(struct service *service);
 void service_submit(struct service *service, struct engine_request *request);
 
 /*
- * Gives the engine a turn before the round's end if enough reads wait for
- * one.  Replies leave at its end all the same, together; where something else
- * waits, too, so do the reads, since a turn's writes are one group.
+ * Gives the engine a turn before the round's end if enough requests wait for
+ * one: gets, stats, and writes that want no sync.  Their replies leave at the
+ * round's end all the same, together.  Where something else waits nothing
+ * begins early: the writes of a round share one sync.
  */
-void service_read_on(struct service *service);
+void service_begin_early(struct service *service);
 
 /* A connection drains by a deadline: look at it from time to time. */
 void service_want_sweep(struct service *service);

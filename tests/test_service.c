@@ -198,48 +198,65 @@ static void test_an_earlier_time_comes_before_a_later_one(void **state)
 
 enum {
 	/* each begins so many reads before it knows how large they are */
-	N_READERS = 2 * LIMITS_READS_TURN / LIMITS_READ_WINDOW,
+	N_READERS = 2 * LIMITS_EARLY_TURN / LIMITS_READ_WINDOW,
 };
 
-/* Turns of the one round in which they all read. */
-static unsigned int turns_of_readers(struct client *clients, bool with_write)
+static void send_put(struct client *client, enum message_durability durability)
 {
-	struct client writer;
+	struct message_request request = {
+		.method = METHOD_PUT,
+		.key = text_bytes("key"),
+		.value = text_bytes("value"),
+		.options = { .present = durability ? OPT_DURABILITY : 0,
+			     .durability = durability },
+	};
+
+	client_send(client, &request);
+}
+
+/* Turns of the one round in which a writer writes and all the others read. */
+static unsigned int turns_with(enum message_durability durability)
+{
+	struct client writer, readers[N_READERS];
 
 	client_open(&writer, &rig);
 	for (int i = 0; i < N_READERS; i++)
-		client_open(&clients[i], &rig);
+		client_open(&readers[i], &rig);
 	daemon_rig_spin(&rig);
 	n_turns = 0;
-	if (with_write)
-		client_send_put(&writer, "key", "value");
+	send_put(&writer, durability);
 	for (int i = 0; i < N_READERS; i++)
 		for (int j = 0; j < LIMITS_READ_WINDOW; j++)
-			client_send_get(&clients[i], "key");
+			client_send_get(&readers[i], "key");
 	one_round();
 	client_close(&writer);
 	for (int i = 0; i < N_READERS; i++) {
-		assert_true(client_has_frame(&clients[i]));
-		client_close(&clients[i]);
+		assert_true(client_has_frame(&readers[i]));
+		client_close(&readers[i]);
 	}
 	return n_turns;
 }
 
-static void test_many_reads_get_turns_of_their_own(void **state)
+static void test_many_requests_begin_before_the_round_ends(void **state)
 {
-	struct client clients[N_READERS];
-
 	(void)state;
-	assert_int_equal(turns_of_readers(clients, false), 2);
+	assert_int_equal(turns_with(MESSAGE_DURABILITY_NONE), 2);
 }
 
-static void
-test_reads_wait_for_the_round_where_something_is_written(void **state)
+static void test_nothing_begins_early_where_a_sync_is_wanted(void **state)
 {
-	struct client clients[N_READERS];
-
 	(void)state;
-	assert_int_equal(turns_of_readers(clients, true), 1);
+	assert_int_equal(turns_with(MESSAGE_DURABILITY_ALWAYS), 1);
+}
+
+/* Where no option says it. */
+static void test_the_default_durability_counts(void **state)
+{
+	(void)state;
+	rig.service.capabilities.default_durability = ENGINE_ALWAYS;
+	assert_int_equal(turns_with(MESSAGE_DURABILITY_DEFAULT), 1);
+	rig.service.capabilities.default_durability = ENGINE_INTERVAL;
+	assert_int_equal(turns_with(MESSAGE_DURABILITY_DEFAULT), 2);
 }
 
 static void test_connections_that_have_work_move_on_in_the_round(void **state)
@@ -356,8 +373,9 @@ int main(void)
 		EACH(test_the_engine_gets_its_turn_when_its_time_has_come),
 		EACH(test_a_later_time_does_not_put_a_turn_off),
 		EACH(test_an_earlier_time_comes_before_a_later_one),
-		EACH(test_many_reads_get_turns_of_their_own),
-		EACH(test_reads_wait_for_the_round_where_something_is_written),
+		EACH(test_many_requests_begin_before_the_round_ends),
+		EACH(test_nothing_begins_early_where_a_sync_is_wanted),
+		EACH(test_the_default_durability_counts),
 		EACH(test_connections_that_have_work_move_on_in_the_round),
 		EACH(test_a_sweep_ends_only_who_is_late),
 		EACH(test_all_connections_are_closed_at_the_end),
