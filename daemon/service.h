@@ -37,7 +37,7 @@ struct service {
 	struct metrics metrics;	  /* of this loop */
 	/* The first loop's, which all others' follow. */
 	const struct metrics *all_metrics;
-	struct answers answers; /* of this round */
+	struct answers answers;		/* of this round */
 	uint8_t *scratch;		/* LIMITS_SCRATCH bytes to read into */
 	struct connection *connections; /* all that are not closed */
 	struct connection *ready;	/* those to move on in this round */
