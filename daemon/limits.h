@@ -82,11 +82,12 @@ enum {
 	LIMITS_READ_WINDOW = 8,
 	LIMITS_REPLY_SMALL = 16 << 10, /* bytes */
 	/*
-	 * Requests that are worth a turn of the engine before the round ends.
-	 * More would push each other's memory out of the first caches; fewer
-	 * would cost more turns.
+	 * Requests that are worth a turn of the engine before the round ends:
+	 * more would push each other's memory out of the caches.  With writes
+	 * among them it takes more, since their group costs a system call.
 	 */
-	LIMITS_EARLY_TURN = 64,
+	LIMITS_EARLY_READS = 64,
+	LIMITS_EARLY_WRITES = 256,
 	LIMITS_RECORD_KEEP = 4 << 10,
 	/* Free records kept: four full pipelines. */
 	LIMITS_RECORDS_FREE = 4096,

@@ -34,6 +34,7 @@ void service_submit(struct service *service, struct engine_request *request)
 	engine_submit(service->engine, request);
 	service->turn_wanted = true;
 	service->n_early += early;
+	service->has_writes |= request->op == ENGINE_WRITE;
 	service->has_others |= !early;
 }
 
@@ -75,6 +76,7 @@ static void give_turn(struct service *service)
 		return;
 	service->turn_wanted = false;
 	service->n_early = 0;
+	service->has_writes = false;
 	service->has_others = false;
 	engine_turn(service->engine);
 	ms = engine_next_timeout_ms(service->engine);
@@ -90,7 +92,10 @@ static void give_turn(struct service *service)
 
 void service_begin_early(struct service *service)
 {
-	if (service->n_early >= LIMITS_EARLY_TURN && !service->has_others)
+	unsigned int enough =
+		service->has_writes ? LIMITS_EARLY_WRITES : LIMITS_EARLY_READS;
+
+	if (service->n_early >= enough && !service->has_others)
 		give_turn(service);
 }
 

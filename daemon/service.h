@@ -48,6 +48,7 @@ struct service {
 	bool turn_wanted;
 	/* submitted since the last turn: those that may begin, others */
 	unsigned int n_early;
+	bool has_writes;
 	bool has_others;
 	bool sweep_set;
 	/* A connection was closed; its uid is still there to be read. */

@@ -198,7 +198,7 @@ static void test_an_earlier_time_comes_before_a_later_one(void **state)
 
 enum {
 	/* each begins so many reads before it knows how large they are */
-	N_READERS = 2 * LIMITS_EARLY_TURN / LIMITS_READ_WINDOW,
+	N_READERS = 2 * LIMITS_EARLY_READS / LIMITS_READ_WINDOW,
 };
 
 static void send_put(struct client *client, enum message_durability durability)
@@ -214,8 +214,8 @@ static void send_put(struct client *client, enum message_durability durability)
 	client_send(client, &request);
 }
 
-/* Turns of the one round in which a writer writes and all the others read. */
-static unsigned int turns_with(enum message_durability durability)
+/* Turns of the one round in which many read, and one writes, if so. */
+static unsigned int turns_of_readers(bool with_write)
 {
 	struct client writer, readers[N_READERS];
 
@@ -224,7 +224,8 @@ static unsigned int turns_with(enum message_durability durability)
 		client_open(&readers[i], &rig);
 	daemon_rig_spin(&rig);
 	n_turns = 0;
-	send_put(&writer, durability);
+	if (with_write)
+		send_put(&writer, MESSAGE_DURABILITY_NONE);
 	for (int i = 0; i < N_READERS; i++)
 		for (int j = 0; j < LIMITS_READ_WINDOW; j++)
 			client_send_get(&readers[i], "key");
@@ -237,26 +238,63 @@ static unsigned int turns_with(enum message_durability durability)
 	return n_turns;
 }
 
-static void test_many_requests_begin_before_the_round_ends(void **state)
+static void test_many_reads_begin_before_the_round_ends(void **state)
 {
 	(void)state;
-	assert_int_equal(turns_with(MESSAGE_DURABILITY_NONE), 2);
+	assert_int_equal(turns_of_readers(false), 2);
 }
 
-static void test_nothing_begins_early_where_a_sync_is_wanted(void **state)
+static void test_where_something_is_written_it_takes_more(void **state)
+{
+	_Static_assert(2 * LIMITS_EARLY_READS < LIMITS_EARLY_WRITES, "");
+
+	(void)state;
+	assert_int_equal(turns_of_readers(true), 1);
+}
+
+/* Turns of the one round in which two write, much. */
+static unsigned int turns_of_writers(enum message_durability durability)
+{
+	struct client writers[2];
+
+	client_open(&writers[0], &rig);
+	client_open(&writers[1], &rig);
+	daemon_rig_spin(&rig);
+	n_turns = 0;
+	for (int i = 0; i < 2; i++)
+		for (int j = 0; j < LIMITS_EARLY_WRITES; j++)
+			send_put(&writers[i], durability);
+	one_round();
+	for (int i = 0; i < 2; i++) {
+		assert_true(client_has_frame(&writers[i]));
+		client_close(&writers[i]);
+	}
+	return n_turns;
+}
+
+static void test_many_writes_begin_before_the_round_ends(void **state)
 {
 	(void)state;
-	assert_int_equal(turns_with(MESSAGE_DURABILITY_ALWAYS), 1);
+	rig.service.limits.max_pipeline = LIMITS_PIPELINE;
+	assert_int_equal(turns_of_writers(MESSAGE_DURABILITY_NONE), 2);
 }
 
-/* Where no option says it. */
+static void test_writes_that_want_a_sync_share_it(void **state)
+{
+	(void)state;
+	rig.service.limits.max_pipeline = LIMITS_PIPELINE;
+	assert_int_equal(turns_of_writers(MESSAGE_DURABILITY_ALWAYS), 1);
+}
+
+/* Where no option says what a write wants. */
 static void test_the_default_durability_counts(void **state)
 {
 	(void)state;
+	rig.service.limits.max_pipeline = LIMITS_PIPELINE;
 	rig.service.capabilities.default_durability = ENGINE_ALWAYS;
-	assert_int_equal(turns_with(MESSAGE_DURABILITY_DEFAULT), 1);
+	assert_int_equal(turns_of_writers(MESSAGE_DURABILITY_DEFAULT), 1);
 	rig.service.capabilities.default_durability = ENGINE_INTERVAL;
-	assert_int_equal(turns_with(MESSAGE_DURABILITY_DEFAULT), 2);
+	assert_int_equal(turns_of_writers(MESSAGE_DURABILITY_DEFAULT), 2);
 }
 
 static void test_connections_that_have_work_move_on_in_the_round(void **state)
@@ -373,8 +411,10 @@ int main(void)
 		EACH(test_the_engine_gets_its_turn_when_its_time_has_come),
 		EACH(test_a_later_time_does_not_put_a_turn_off),
 		EACH(test_an_earlier_time_comes_before_a_later_one),
-		EACH(test_many_requests_begin_before_the_round_ends),
-		EACH(test_nothing_begins_early_where_a_sync_is_wanted),
+		EACH(test_many_reads_begin_before_the_round_ends),
+		EACH(test_where_something_is_written_it_takes_more),
+		EACH(test_many_writes_begin_before_the_round_ends),
+		EACH(test_writes_that_want_a_sync_share_it),
 		EACH(test_the_default_durability_counts),
 		EACH(test_connections_that_have_work_move_on_in_the_round),
 		EACH(test_a_sweep_ends_only_who_is_late),
