@@ -47,7 +47,7 @@ function cpu_against(row,	best) {
 function restart(row,	redis) {
 	redis = value[row, "redis-rdb"]
 	bar(row " to the first reply, against redis's load of its RDB",
-		of(value[row, "getme"], redis), -1, 0.33, "0.1 x",
+		of(value[row, "getme"], redis), -1, 0.333, "0.1 x",
 		sprintf("getme %.3f s, redis %.3f s", value[row, "getme"],
 		redis), " x")
 }
