@@ -238,7 +238,6 @@ static void branch_submit(struct engine *engine, struct engine_request *request)
 	struct branch *branch = branch_of(engine);
 
 	request->internal = NULL;
-	request->text = NULL;
 	request_list_push(&branch->submitted, request);
 }
 

@@ -32,7 +32,7 @@ judge_trace() {
 			n_begun++
 		else if (text ~ /^fdatasync\(/ && is_log(text))
 			covers[thread] = n_written
-		else if (text ~ /^sendmsg\(/ && due[peer(text)] > 0) {
+		else if (text ~ /^send(msg|to)\(/ && due[peer(text)] > 0) {
 			n_replies++
 			n_early += n_synced < due[peer(text)]
 			due[peer(text)] = 0
@@ -76,7 +76,7 @@ trace_puts() {
 
 	store=$dir/$1
 	run_daemon strace -f -qq -y -o trace \
-		-e trace=pwritev,fdatasync,recvfrom,sendmsg \
+		-e trace=pwritev,fdatasync,recvfrom,sendto,sendmsg \
 		"$@" "$daemon" --store "$store" --socket "$socket"
 	n=$("$helpers/put_rate" "$socket" 4 300)
 	read -r _ daemon_pid _ <"$store/LOCK"
