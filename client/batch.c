@@ -83,7 +83,7 @@ static int reserve_op(struct getme_batch *batch)
 	return 0;
 }
 
-/* OP says how long key and value are, and what is to be done. */
+/* OP says how long key and value (NULL: none) are, and what is to be done. */
 static int add(struct getme_batch *batch, struct batch_op *op, const void *key,
 	       const void *value)
 {
@@ -101,7 +101,8 @@ static int add(struct getme_batch *batch, struct batch_op *op, const void *key,
 	if (r < 0)
 		return r;
 	buffer_append(&batch->bytes, key, op->key_len);
-	buffer_append(&batch->bytes, value, op->value_len);
+	if (value)
+		buffer_append(&batch->bytes, value, op->value_len);
 	batch->ops[batch->n++] = *op;
 	return 0;
 }
