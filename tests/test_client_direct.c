@@ -513,11 +513,15 @@ static void test_a_daemon_that_does_not_let_us(void **state)
 static void test_a_daemon_that_does_not_reply(void **state)
 {
 	struct getme_value value;
+	int status = 0;
 
 	(void)state;
 	put_text("key", "value");
 	assert_int_equal(getme_set_timeout(handle, 300), 0);
 	kill(daemon_.pid, SIGSTOP);
+	/* Only then have all of its threads stopped. */
+	assert_int_equal(waitpid(daemon_.pid, &status, WUNTRACED), daemon_.pid);
+	assert_true(WIFSTOPPED(status));
 	assert_int_equal(getme_get(handle, "key", 3, &value), GETME_E_TIMEOUT);
 	assert_non_null(strstr(getme_last_error(handle), "did not reply"));
 	kill(daemon_.pid, SIGCONT);
