@@ -46,7 +46,7 @@ GETMECTL = ctl_base64 ctl_batch ctl_check ctl_command ctl_exit ctl_export \
 
 # tests/: what several tests share; then programs, one a word.
 SUPPORT = bench_rig child_daemon client_fixture compaction_lab ctl_run \
-	daemon_rig engine_rig entry_witness fake_engine fake_server \
+	daemon_rig descriptors engine_rig entry_witness fake_engine fake_server \
 	fake_store golden history hook_io hostile_steps hostile_store \
 	message_equal msgpack_text pair_handle quota_io rest_kit \
 	segment_maker shared_store store_kit store_runs tempdir writer_model

@@ -217,7 +217,6 @@ struct local {
 	size_t n_cold;		 /* requests that the pool has */
 	struct engine_item item; /* of get and stat */
 	_Atomic(enum engine_state) last_state;
-	uint64_t n_requests[ENGINE_N_OPS];
 	uint64_t n_cold_reads;
 	uint64_t n_shared;
 	uint64_t n_parked;

@@ -144,8 +144,6 @@ static void local_submit(struct engine *engine, struct engine_request *request)
 {
 	struct local *local = (struct local *)(void *)engine;
 
-	if (request->op < ENGINE_N_OPS)
-		local->n_requests[request->op]++;
 	request->internal = NULL;
 	request_list_push(&local->submitted, request);
 }

@@ -16,7 +16,6 @@
 /* cmocka wants four of the above */
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -25,6 +24,7 @@
 
 #include "client/direct_internal.h"
 #include "tests/support/client_fixture.h"
+#include "tests/support/descriptors.h"
 #include "tests/support/shared_store.h"
 #include "tests/support/tempdir.h"
 
@@ -51,18 +51,6 @@ static size_t n_open;	/* with the handle that has read nothing yet */
 static size_t n_mapped; /* mappings of the store's, which are the test's */
 
 /* ---- what is open ---- */
-
-static size_t n_descriptors(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	size_t n = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
 
 static size_t n_mappings(void)
 {

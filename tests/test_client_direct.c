@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "tests/support/child_daemon.h"
+#include "tests/support/descriptors.h"
 
 enum {
 	N_KEYS = 3000,
@@ -557,18 +558,6 @@ static void test_a_child_attaches_by_itself(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 	expect("key", "value");
-}
-
-static size_t n_descriptors(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	size_t n = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
 }
 
 /* An application's table of descriptors is its own. */

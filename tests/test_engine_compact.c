@@ -467,15 +467,10 @@ static void test_writes_wait_where_it_falls_behind(void **state)
 	expect_all(rig, 39);
 }
 
-/* However many turns they wait, each is counted once, and none overtakes. */
-static void test_writes_that_wait_go_on_in_their_order(void **state)
+/* Compaction is far behind, at a rate that gives next to nothing back. */
+static struct local *begin_throttled(struct engine_rig *rig)
 {
-	enum { N = 64 };
-	static struct rig_request puts[N];
-	static char keys[N][8];
-	struct engine_rig *rig = *state;
 	struct local *local;
-	uint64_t n_before;
 
 	rig->options.compaction.bytes_a_second = 1;
 	rig_reopen(rig);
@@ -488,6 +483,20 @@ static void test_writes_that_wait_go_on_in_their_order(void **state)
 		sched_yield();
 		rig_turn(rig);
 	}
+	return local;
+}
+
+/* However many turns they wait, each is counted once, and none overtakes. */
+static void test_writes_that_wait_go_on_in_their_order(void **state)
+{
+	enum { N = 64 };
+	static struct rig_request puts[N];
+	static char keys[N][8];
+	struct engine_rig *rig = *state;
+	struct local *local;
+	uint64_t n_before;
+
+	local = begin_throttled(rig);
 	n_before = rig_stat(rig, "writes_throttled");
 	/* A few a millisecond, from now on. */
 	local->throttle.rate = 1000;
@@ -542,17 +551,7 @@ static void test_a_write_that_waits_has_its_deadline(void **state)
 	struct rig_request first;
 	struct rig_request late;
 
-	rig->options.compaction.bytes_a_second = 1;
-	rig_reopen(rig);
-	local = (struct local *)(void *)rig->engine;
-	put_all(rig, 0);
-	put_half(rig);
-	put_half(rig);
-	local->throttle.rate = 1;
-	while (!local->throttle.on) {
-		sched_yield();
-		rig_turn(rig);
-	}
+	local = begin_throttled(rig);
 	local->throttle.credit = INT32_MIN;
 	rig_fill_put(&first, "first", "waits", ENGINE_NONE);
 	rig_begin(rig, &first);
