@@ -180,7 +180,9 @@ static void feed_watchdog(void *ctx)
 {
 	struct daemon *daemon = ctx;
 
-	systemd_watchdog();
+	/* This loop turns, as one sees; one that hangs is to be noticed, too. */
+	if (server_is_alive(daemon->server))
+		systemd_watchdog();
 	loop_timer_set(daemon->watchdog, systemd_watchdog_interval_ms());
 }
 

@@ -449,6 +449,15 @@ void server_close_connections(struct server *server)
 	stop_workers(server);
 }
 
+bool server_is_alive(struct server *server)
+{
+	bool alive = true;
+
+	for (size_t i = 0; i < server->n_workers; i++)
+		alive &= worker_is_alive(server->workers[i]);
+	return alive;
+}
+
 int server_result(const struct server *server)
 {
 	return atomic_load(&server->result);

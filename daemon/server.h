@@ -13,6 +13,8 @@
 #ifndef GETME_DAEMON_SERVER_H
 #define GETME_DAEMON_SERVER_H
 
+#include <stdbool.h>
+
 #include "common/engine.h"
 #include "daemon/limits.h"
 #include "daemon/listener.h"
@@ -37,6 +39,9 @@ int server_start(struct server *server);
  * stops the loop.  The second time: stops at once.
  */
 void server_stop(struct server *server);
+
+/* Whether all workers' loops have turned since this was asked last. */
+bool server_is_alive(struct server *server);
 
 /* Of a worker's loop that failed, and so ended the first one; 0: none. */
 int server_result(const struct server *server);

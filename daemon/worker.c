@@ -27,6 +27,7 @@ struct worker {
 	struct guest *guests;	      /* under the lock; the newest first */
 	_Atomic uint64_t drain_by_ms; /* 0: not asked for */
 	atomic_bool is_ending;
+	atomic_bool is_asked; /* whether it is alive; it has not said so yet */
 };
 
 /* A socket on its way to the worker. */
@@ -106,6 +107,7 @@ static void look(void *ctx)
 	struct worker *worker = ctx;
 	uint64_t drain_by_ms;
 
+	atomic_store(&worker->is_asked, false);
 	take_guests(worker, admit);
 	drain_by_ms = atomic_load(&worker->drain_by_ms);
 	if (drain_by_ms != 0 && !worker->is_draining)
@@ -226,6 +228,14 @@ int worker_give(struct worker *worker, int fd, uid_t uid)
 	pthread_mutex_unlock(&worker->guests_lock);
 	loop_wake(worker->loop);
 	return 0;
+}
+
+bool worker_is_alive(struct worker *worker)
+{
+	bool answered = !atomic_exchange(&worker->is_asked, true);
+
+	loop_wake(worker->loop);
+	return answered;
 }
 
 void worker_drain(struct worker *worker, uint64_t deadline_ms)

@@ -13,6 +13,7 @@
 #ifndef GETME_DAEMON_WORKER_H
 #define GETME_DAEMON_WORKER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -50,6 +51,12 @@ uint64_t worker_n_clients(const struct worker *worker);
  * refused by the worker.  -ENOMEM: FD is still the caller's.
  */
 int worker_give(struct worker *worker, int fd, uid_t uid);
+
+/*
+ * Whether its loop has turned since this was asked last; it is woken, so that
+ * it will have done so the next time.  True when it is asked first.
+ */
+bool worker_is_alive(struct worker *worker);
 
 /* No more input: finish and close, by DEADLINE_MS (connection_drain). */
 void worker_drain(struct worker *worker, uint64_t deadline_ms);

@@ -26,6 +26,7 @@
 #include "daemon/loop.h"
 #include "daemon/server.h"
 #include "tests/support/daemon_rig.h"
+#include "tests/support/hook_io.h"
 #include "tests/support/tempdir.h"
 
 enum {
@@ -41,6 +42,10 @@ struct fixture {
 	pthread_t thread;
 	sem_t serving;
 	int stop_fd; /* each count of it is one stop */
+	int look_fd; /* each count: whether the server is alive is looked at */
+	sem_t looked;
+	bool is_alive; /* what was seen */
+	struct hook_io hook;
 	struct server *server;
 	bool ended;
 };
@@ -62,6 +67,24 @@ static void stop(void *ctx, int what)
 		server_stop(f->server);
 }
 
+static void look(void *ctx, int what)
+{
+	struct fixture *f = ctx;
+	eventfd_t count;
+
+	(void)what;
+	if (eventfd_read(f->look_fd, &count) < 0)
+		return;
+	f->is_alive = server_is_alive(f->server);
+	sem_post(&f->looked);
+}
+
+static void await_semaphore(sem_t *semaphore)
+{
+	while (sem_wait(semaphore) < 0 && errno == EINTR)
+		;
+}
+
 static void must(bool good, const char *what)
 {
 	if (good)
@@ -73,9 +96,13 @@ static void must(bool good, const char *what)
 static void serve(struct fixture *f, struct loop *loop, struct engine *engine)
 {
 	struct loop_watch *watch = loop_watch_new(loop, f->stop_fd, stop, f);
+	struct loop_watch *look_watch =
+		loop_watch_new(loop, f->look_fd, look, f);
 	struct listener listener;
 	struct failure failure;
 
+	must(look_watch && loop_watch_set(look_watch, LOOP_READ) == 0,
+	     "no watch");
 	must(watch && loop_watch_set(watch, LOOP_READ) == 0, "no watch");
 	listener_init(&listener);
 	must(listener_open(&listener, f->path, 0666, &failure) == 0,
@@ -91,6 +118,7 @@ static void serve(struct fixture *f, struct loop *loop, struct engine *engine)
 	must(engine_close(engine) == 0, "the last sync failed");
 	server_free(f->server);
 	loop_watch_free(watch);
+	loop_watch_free(look_watch);
 }
 
 /* What main.c and daemon.c do, in little. */
@@ -103,6 +131,7 @@ static void *run(void *ctx)
 	struct engine_local_options options = {
 		.dir = store,
 		.durability = ENGINE_NONE,
+		.io = &f->hook.io,
 	};
 	struct engine_local_error error;
 	struct engine *engine = NULL;
@@ -126,7 +155,10 @@ static int set_up(void **state)
 	limits_default(&f->limits);
 	f->limits.threads = N_THREADS;
 	f->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	f->look_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	sem_init(&f->serving, 0, 0);
+	sem_init(&f->looked, 0, 0);
+	hook_io_init(&f->hook);
 	*state = f;
 	return 0;
 }
@@ -134,8 +166,7 @@ static int set_up(void **state)
 static void start(struct fixture *f)
 {
 	assert_int_equal(pthread_create(&f->thread, NULL, run, f), 0);
-	while (sem_wait(&f->serving) < 0 && errno == EINTR)
-		;
+	await_semaphore(&f->serving);
 }
 
 static void ask_to_stop(struct fixture *f, unsigned times)
@@ -158,7 +189,10 @@ static int tear_down(void **state)
 		await_end(f);
 	}
 	close(f->stop_fd);
+	close(f->look_fd);
 	sem_destroy(&f->serving);
+	sem_destroy(&f->looked);
+	hook_io_deinit(&f->hook);
 	tempdir_free(f->dir);
 	free(f);
 	return 0;
@@ -468,6 +502,55 @@ static void test_clients_that_leave_in_the_middle(void **state)
 	client_close(&clients[0]);
 }
 
+/* A read that should not wait, and does. */
+static sem_t read_begun;
+static sem_t read_may_end;
+
+static ssize_t stopped_pread(struct io *io, int fd, void *data, size_t len,
+			     uint64_t off)
+{
+	sem_post(&read_begun);
+	await_semaphore(&read_may_end);
+	return io->pread(io, fd, data, len, off);
+}
+
+static bool is_alive(struct fixture *f)
+{
+	assert_int_equal(eventfd_write(f->look_fd, 1), 0);
+	await_semaphore(&f->looked);
+	return f->is_alive;
+}
+
+static void test_a_loop_that_hangs_is_noticed(void **state)
+{
+	struct fixture *f = *state;
+	struct client clients[2];
+	uint32_t id;
+
+	sem_init(&read_begun, 0, 0);
+	sem_init(&read_may_end, 0, 0);
+	f->limits.threads = 2;
+	f->hook.io.map = NULL;
+	f->hook.io.pread_nowait = stopped_pread;
+	start(f);
+	join_all(f, clients, 2);
+	put(&clients[0], "key", "value");
+	assert_true(is_alive(f));
+	id = client_send_get(&clients[1], "key");
+	await_semaphore(&read_begun);
+	/* What was asked before may have been answered before. */
+	is_alive(f);
+	assert_false(is_alive(f));
+	assert_false(is_alive(f));
+	sem_post(&read_may_end);
+	assert_true(client_wait_value(&clients[1], id, "value"));
+	while (!is_alive(f))
+		;
+	close_all(clients, 2);
+	sem_destroy(&read_begun);
+	sem_destroy(&read_may_end);
+}
+
 /* ---- clients on threads, too ---- */
 
 struct crowd {
@@ -536,6 +619,7 @@ int main(void)
 		T(test_a_stop_waits_only_so_long_for_slow_peers),
 		T(test_a_second_stop_waits_for_nobody),
 		T(test_clients_that_leave_in_the_middle),
+		T(test_a_loop_that_hangs_is_noticed),
 		T(test_a_crowd),
 	};
 
